@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import { parseTap } from './parse-tap.ts'
+
+const names = (text: string) => parseTap(text)?.map(({ suite, name, status }) => [suite, name, status])
+
+test('parseTap() reads flat results with directives', () => {
+  const text = 'TAP version 13\n1..4\nok 1 - adds\nnot ok 2 - divides\nok 3 - later # SKIP no\nnot ok 4 - soon # TODO\n'
+  expect(names(text)).toEqual([
+    ['', 'adds', 'passed'],
+    ['', 'divides', 'failed'],
+    ['', 'later', 'skipped'],
+    ['', 'soon', 'skipped'],
+  ])
+})
+
+test('parseTap() counts leaves of nested subtests once', () => {
+  const text = [
+    'TAP version 13',
+    '# Subtest: math',
+    '    # Subtest: adds',
+    '    ok 1 - adds',
+    '    # Subtest: divides',
+    '        # Subtest: by zero',
+    '        not ok 1 - by zero',
+    '        1..1',
+    '    not ok 2 - divides',
+    '    1..2',
+    'not ok 1 - math',
+    '1..1',
+  ].join('\n')
+  expect(names(text)).toEqual([
+    ['math', 'adds', 'passed'],
+    ['math > divides', 'by zero', 'failed'],
+  ])
+})
+
+test('parseTap() takes ordinary text for no report', () => {
+  expect(parseTap('ok then\nall good')).toBeUndefined()
+  expect(parseTap('')).toBeUndefined()
+})
+
+test('parseTap() stays linear on hostile lines', () => {
+  const hostile = `1..1\nok ${' '.repeat(2_000_000)}\u2028x\n${'ok 1 - a\n'.repeat(60_000)}`
+  const started = performance.now()
+  expect(parseTap(hostile)).toHaveLength(50_000)
+  expect(performance.now() - started).toBeLessThan(2000)
+})

@@ -1,0 +1,132 @@
+/** Runs commands in a sandbox for one stage attempt: output spooled, both ends in the timeline. */
+import {
+  type Artifacts,
+  openSpool,
+  recordOutput,
+  type SpooledStream,
+  storeOutput,
+} from '../artifacts/index.ts'
+import type { Redactor } from '../events/index.ts'
+import { type ExecResult, type NewEvent, OpenExecError, type RunId, type StepId } from '../schema/index.ts'
+import type { Sandbox } from '../sandbox/index.ts'
+import type { State } from '../state/index.ts'
+import { readFile } from 'node:fs/promises'
+import type { CommandOutcome, CommandRequest, KeptOutput } from './action.ts'
+
+export interface CommandDeps {
+  state: State
+  artifacts: Artifacts
+  redactor: Redactor
+  runId: RunId
+  stepId: StepId | undefined
+  stage: string
+  attempt: number
+  /** The run's `output/` directory. */
+  outputDir: string
+  /** Bytes of output kept of one command. */
+  outputBytesMax: number
+  sandbox(): Promise<Sandbox>
+  record(event: NewEvent): void
+  signal: AbortSignal
+}
+
+/** Throws `sandbox_lost`, `cancelled` and what opening a sandbox throws; a missing program is an outcome. */
+export async function runCommandIn(
+  deps: CommandDeps,
+  request: CommandRequest,
+): Promise<CommandOutcome> {
+  const sandbox = await deps.sandbox()
+  const step = `${deps.stage}.${deps.attempt}.${request.name}`
+  const spool = await openSpool({
+    outputDir: deps.outputDir,
+    step,
+    maxBytes: deps.outputBytesMax,
+    newFilter: () => deps.redactor.stream(),
+  })
+  const { argv, cwd, env, timeoutMs } = request
+  record(deps, 'command_started', { argv: [...argv], cwd, timeout_ms: timeoutMs }, { step })
+  let ran: Attempted
+  try {
+    ran = await attempt(sandbox, {
+      argv,
+      env,
+      cwd,
+      timeoutMs,
+      stdin: new Uint8Array(),
+      onOutput: (stream, chunk) => spool.write(stream, chunk),
+      signal: deps.signal,
+    })
+  } catch (error) {
+    await spool.finish().catch(() => {})
+    throw error
+  }
+  const spooled = await spool.finish()
+  const stored = await storeOutput(deps.artifacts, spooled)
+  const { runId, stepId } = deps
+  const owner = { runId, name: step, ...(stepId !== undefined && { stepId }) }
+  deps.state.transact((tx) => recordOutput(deps.artifacts, tx, { ...owner, stored }))
+  record(deps, 'command_completed', endOf(ran), {
+    step,
+    duration_ms: Math.round(ran.result.durationMs),
+    stdout: { sha256: spooled.stdout.sha256, bytes: spooled.stdout.bytes },
+    stderr: { sha256: spooled.stderr.sha256, bytes: spooled.stderr.bytes },
+  })
+  return { ...ran, stdout: kept(spooled.stdout), stderr: kept(spooled.stderr) }
+}
+
+interface Attempted {
+  result: ExecResult
+  startable: boolean
+}
+
+const NEVER_RAN: ExecResult = {
+  exitCode: null,
+  signal: null,
+  timedOut: false,
+  durationMs: 0,
+  stdoutBytes: 0,
+  stderrBytes: 0,
+  outOfMemory: false,
+}
+
+async function attempt(
+  sandbox: Sandbox,
+  request: Parameters<Sandbox['exec']>[0],
+): Promise<Attempted> {
+  try {
+    return { result: await sandbox.exec(request), startable: true }
+  } catch (error) {
+    if (error instanceof OpenExecError && error.code === 'command_not_startable')
+      return { result: NEVER_RAN, startable: false }
+    throw error
+  }
+}
+
+function record(
+  { stage, attempt: number, record: write }: CommandDeps,
+  type: NewEvent['type'],
+  payload: NewEvent['payload'],
+  volatile: NonNullable<NewEvent['volatile']>,
+): void {
+  write({ type, stage, attempt: number, payload, volatile })
+}
+
+function endOf({ result, startable }: Attempted): NewEvent['payload'] {
+  return {
+    started: startable,
+    exit_code: result.exitCode,
+    signal: result.signal,
+    timed_out: result.timedOut,
+    out_of_memory: result.outOfMemory,
+  }
+}
+
+function kept({ file, sha256, bytes, truncated, tail }: SpooledStream): KeptOutput {
+  return {
+    sha256,
+    bytes,
+    truncated,
+    tail,
+    read: async (maxBytes) => (await readFile(file)).subarray(0, maxBytes),
+  }
+}

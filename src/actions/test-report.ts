@@ -1,0 +1,105 @@
+/**
+ * Finds what a test command reported: JUnit files in the workspace, else TAP on its output. The exit
+ * code stays the authority; a report that disagrees with it is said, never believed.
+ */
+import picomatch from 'picomatch'
+import type { JsonObject, TestCase } from '../schema/index.ts'
+import type { ActionContext, CommandOutcome } from './action.ts'
+import { parseJUnit } from './parse-junit.ts'
+import { parseTap } from './parse-tap.ts'
+
+const REPORT_BYTES_MAX = 8 * 1024 * 1024
+const REPORT_FILES_MAX = 64
+const CASES_LISTED_MAX = 200
+
+interface Collected {
+  format: 'junit' | 'tap' | 'none'
+  cases: readonly TestCase[]
+  notes: string[]
+}
+
+export async function collectTests(
+  context: ActionContext,
+  outcome: CommandOutcome,
+): Promise<{ report: JsonObject; sentence: string }> {
+  const collected = await collect(context, outcome)
+  const count = (status: TestCase['status']) =>
+    collected.cases.filter((test) => test.status === status).length
+  const failed = collected.cases.filter((test) => ['failed', 'error'].includes(test.status))
+  const counts = {
+    total: collected.cases.length,
+    passed: count('passed'),
+    failed: failed.length,
+    skipped: count('skipped'),
+  }
+  const notes = [...collected.notes]
+  if (outcome.result.exitCode === 0 && failed.length > 0)
+    notes.push('The report names failed tests but the command exited 0: the exit code decides')
+  return {
+    report: {
+      format: collected.format,
+      counts,
+      failures: failed.slice(0, CASES_LISTED_MAX).map(({ suite, name, status, message }) => ({
+        suite,
+        name,
+        status,
+        message: message ?? '',
+      })),
+      notes,
+    },
+    sentence:
+      collected.format === 'none'
+        ? 'no test report was found'
+        : `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${collected.format})`,
+  }
+}
+
+async function collect(context: ActionContext, outcome: CommandOutcome): Promise<Collected> {
+  const notes: string[] = []
+  const cases: TestCase[] = []
+  const files = await reportFiles(context)
+  for (const file of files) {
+    const parsed = parseJUnit(await read(context, file))
+    if (parsed.ok) cases.push(...parsed.cases)
+    else notes.push(`Cannot read report "${file}": ${parsed.problem}`)
+  }
+  if (cases.length > 0) return { format: 'junit', cases, notes }
+  const tap = parseTap(new TextDecoder().decode(await outcome.stdout.read(REPORT_BYTES_MAX)))
+  if (tap !== undefined) return { format: 'tap', cases: tap, notes }
+  return { format: 'none', cases: [], notes }
+}
+
+/** Report files that the base tree does not hold: one that is committed says nothing about this run. */
+async function reportFiles(context: ActionContext): Promise<string[]> {
+  const committed = new Set((await context.tree.baseFiles()).map((file) => file.path))
+  const found = new Set<string>()
+  for (const glob of context.project.junit) {
+    for (const path of await matching(context, glob)) {
+      if (!committed.has(path)) found.add(path)
+      if (found.size >= REPORT_FILES_MAX) return [...found]
+    }
+  }
+  return [...found].sort()
+}
+
+async function matching(context: ActionContext, glob: string): Promise<string[]> {
+  const sandbox = await context.sandbox()
+  const { base, isGlob } = picomatch.scan(glob)
+  if (!isGlob) {
+    const stat = await sandbox.stat(`/workspace/${glob}`)
+    return stat?.type === 'file' ? [glob] : []
+  }
+  const directory = await sandbox.stat(base === '' ? '/workspace' : `/workspace/${base}`)
+  if (directory?.type !== 'directory') return []
+  const matches = picomatch(glob)
+  const entries = await sandbox.list(base === '' ? '/workspace' : `/workspace/${base}`)
+  return entries
+    .filter((entry) => entry.type === 'file')
+    .map((entry) => `${base === '' ? '' : `${base}/`}${new TextDecoder().decode(entry.name)}`)
+    .filter((path) => matches(path))
+}
+
+async function read(context: ActionContext, path: string): Promise<Uint8Array> {
+  const sandbox = await context.sandbox()
+  return await sandbox.readFile(`/workspace/${path}`, { maxBytes: REPORT_BYTES_MAX })
+}

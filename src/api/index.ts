@@ -1,0 +1,1 @@
+export { type Api, type ApiDeps, createApi } from './app.ts'

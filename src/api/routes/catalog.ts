@@ -1,0 +1,24 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { Catalog } from '../../runtime/index.ts'
+import { Document, SandboxMode } from '../../schema/index.ts'
+import { validate } from '../validate.ts'
+
+const Explain = z.strictObject({ document: Document.optional(), mode: SandboxMode.optional() })
+
+/** What can be asked without a run. */
+export function catalogRoutes({ catalog }: { catalog: Catalog }) {
+  return new Hono()
+    .get('/blueprints', (c) => c.json({ blueprints: catalog.blueprints() }))
+    .post('/blueprints/check', validate('json', Document), (c) =>
+      c.json(catalog.checkBlueprint(c.req.valid('json'))),
+    )
+    .post('/policies/check', validate('json', Document), (c) =>
+      c.json(catalog.checkPolicy(c.req.valid('json'))),
+    )
+    .post('/policies/explain', validate('json', Explain), (c) => {
+      const { document, mode } = c.req.valid('json')
+      return c.json(catalog.explainPolicy(document, mode))
+    })
+    .get('/doctor', async (c) => c.json(await catalog.doctor({ signal: c.req.raw.signal })))
+}

@@ -1,0 +1,63 @@
+/**
+ * The order in which two streams arrived, as run lengths in a file that readers follow.
+ *
+ * A task can change streams with every byte, so after `EXACT_LINES_MAX` lines the order is kept only
+ * by windows: the file then grows by at most two lines for each window, however the task writes.
+ */
+import { open } from 'node:fs/promises'
+import type { SpoolEnd, SpoolHeader, Stream } from './spool-format.ts'
+
+const EXACT_LINES_MAX = 65_536
+/** `ms` and bytes after which a window is written. */
+const WINDOW_MS = 50
+const WINDOW_BYTES = 1024 * 1024
+
+export interface SpoolIndex {
+  /** Bytes that are in the stream's file already. */
+  add(stream: Stream, bytes: number): Promise<void>
+  end(end: SpoolEnd): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openSpoolIndex(path: string, header: SpoolHeader): Promise<SpoolIndex> {
+  const file = await open(path, 'ax', 0o600)
+  let lines = 0
+  let waiting = { stdout: 0, stderr: 0 }
+  let windowStart = 0
+  let timer: NodeJS.Timeout | undefined
+  const flush = async (): Promise<void> => {
+    clearTimeout(timer)
+    timer = undefined
+    const { stdout, stderr } = waiting
+    waiting = { stdout: 0, stderr: 0 }
+    windowStart = performance.now()
+    const text = `${lineOf('stdout', stdout)}${lineOf('stderr', stderr)}`
+    if (text !== '') await file.appendFile(text)
+  }
+  await file.appendFile(`${JSON.stringify(header)}\n`)
+  return {
+    add: async (stream, bytes) => {
+      lines += 1
+      if (lines <= EXACT_LINES_MAX) return await file.appendFile(lineOf(stream, bytes))
+      waiting[stream] += bytes
+      const full = waiting.stdout + waiting.stderr >= WINDOW_BYTES
+      if (full || performance.now() - windowStart >= WINDOW_MS) return await flush()
+      // A command that falls silent must not keep its last window from readers; what fails here
+      // fails again at the next write or at the end.
+      timer ??= setTimeout(() => void flush().catch(() => {}), WINDOW_MS).unref()
+    },
+    end: async (end) => {
+      await flush()
+      await file.appendFile(`${JSON.stringify({ end })}\n`)
+    },
+    close: async () => {
+      clearTimeout(timer)
+      await file.close()
+    },
+  }
+}
+
+function lineOf(stream: Stream, bytes: number): string {
+  if (bytes === 0) return ''
+  return `${stream === 'stdout' ? 'o' : 'e'} ${bytes}\n`
+}

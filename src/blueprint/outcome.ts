@@ -1,0 +1,79 @@
+/** How a stage or a run ended, and how errors become that: a closed table, by code only. */
+import {
+  type ErrorCode,
+  type GitOid,
+  OpenExecError,
+  Reason,
+  type RunStatus,
+  type Verdict,
+} from '../schema/index.ts'
+
+export interface StageOutcome {
+  verdict: Verdict
+  reason: Reason | undefined
+  /** One or two sentences for a person. */
+  detail: string | undefined
+  artifacts: { name: string; sha256: string }[]
+  tree: GitOid | undefined
+  commit: GitOid | undefined
+}
+
+export interface RunEnd {
+  status: RunStatus
+  reason: Reason | undefined
+  detail: string | undefined
+}
+
+const REASON_OF: Partial<Record<ErrorCode, Reason>> = {
+  no_model_configured: 'no_model_configured',
+  image_not_found: 'image_not_found',
+  config_invalid: 'not_configured',
+  bad_request: 'not_configured',
+  policy_denied: 'policy_blocked',
+  confinement_unsupported: 'confinement_unsupported',
+  confinement_weaker: 'confinement_weaker',
+  approval_required: 'approval_required',
+  budget_exceeded: 'cost_limit',
+  timed_out: 'timed_out',
+  cancelled: 'cancelled',
+  command_not_startable: 'command_not_found',
+  patch_rejected: 'patch_rejected',
+  engine_unavailable: 'engine_failed',
+  engine_too_old: 'engine_failed',
+  engine_failed: 'engine_failed',
+  sandbox_failed: 'sandbox_failed',
+  sandbox_lost: 'sandbox_lost',
+  sandbox_protocol_error: 'sandbox_protocol_error',
+  workspace_failed: 'workspace_failed',
+  repository_invalid: 'workspace_failed',
+  repository_unsafe: 'workspace_failed',
+  model_failed: 'model_error',
+  state_unusable: 'state_failed',
+  state_corrupt: 'state_failed',
+  state_too_new: 'state_failed',
+}
+
+/** Anything that is no known failure is a bug and reads as `internal`. */
+export function endOfError(error: unknown): RunEnd {
+  if (!(error instanceof OpenExecError))
+    return {
+      status: 'failed',
+      reason: 'internal',
+      detail: `Internal error: ${error instanceof Error ? error.message : String(error)}`,
+    }
+  const reason =
+    Reason.safeParse(error.details?.['reason']).data ?? REASON_OF[error.code] ?? 'internal'
+  const detail = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`
+  if (reason === 'cancelled') return { status: 'cancelled', reason, detail }
+  if (reason === 'approval_required') return { status: 'awaiting_approval', reason, detail }
+  return { status: 'failed', reason, detail }
+}
+
+/** A run's signal is aborted with the `OpenExecError` that says why. */
+export function endOfAbort(signal: AbortSignal): RunEnd {
+  const end = endOfError(signal.reason)
+  if (end.reason === 'timed_out') return { ...end, reason: 'wall_limit' }
+  return end.reason === 'internal'
+    ? { status: 'cancelled', reason: 'cancelled', detail: undefined }
+    : end
+}

@@ -1,0 +1,131 @@
+/** blueprint, policy, doctor: what can be asked without any run. */
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { resolve } from 'node:path'
+import { type Document, OpenExecError, SandboxMode, YAML_BYTES_MAX } from '../../schema/index.ts'
+import { bodyOf } from '../client.ts'
+import { CATALOG, type CommandContext, using } from '../command-context.ts'
+import { oneLine, paint, printJson, printTable } from '../print.ts'
+
+export function registerCatalog(program: Command, context: CommandContext): void {
+  registerBlueprint(program, context)
+  registerPolicy(program, context)
+  registerDoctor(program, context)
+}
+
+function registerBlueprint(program: Command, context: CommandContext): void {
+  const blueprint = program.command('blueprint').description('List blueprints, or check one.')
+  blueprint
+    .command('list')
+    .description('List the blueprints that ship with OpenExec.')
+    .option('--json', 'print JSON')
+    .action((options: { json?: boolean }) =>
+      using(context, CATALOG, async ({ client }) => {
+        const { blueprints } = await bodyOf(client.v1.blueprints.$get())
+        if (options.json === true) return printJson(context.io, { blueprints })
+        printTable(
+          context.io,
+          ['NAME', 'MODEL', 'STAGES', 'DESCRIPTION'],
+          blueprints.map(({ name, agent, stages, description }) => [
+            name,
+            agent ? 'needed' : '-',
+            String(stages.length),
+            oneLine(description, 80),
+          ]),
+        )
+      }),
+    )
+  blueprint
+    .command('check')
+    .argument('<file>', 'a YAML file')
+    .description('Prove that a blueprint is sound: routes, data flow, bounds; every problem with its place.')
+    .option('--json', 'print JSON')
+    .action((file: string, options: { json?: boolean }) =>
+      using(context, CATALOG, async ({ client }) => {
+        const json = await documentOf(context, file)
+        const report = await bodyOf(client.v1.blueprints.check.$post({ json }))
+        if (options.json === true) return printJson(context.io, { ok: true, ...report })
+        context.io.out(report.graph)
+        context.io.out('')
+        printTable(
+          context.io,
+          ['WORST CASE', ''],
+          Object.entries(report.bounds).map(([name, value]) => [name, String(value)]),
+        )
+        context.io.out(`\n${paint(context.io, 'green', '✔')} Blueprint "${report.name}" is sound`)
+      }),
+    )
+}
+
+function registerPolicy(program: Command, context: CommandContext): void {
+  const policy = program.command('policy').description('Explain or check a policy.')
+  policy
+    .command('explain')
+    .argument('[file]', 'policy file (default: the built-in policy)')
+    .description('Say what a run may do, in words and as engine settings.')
+    .addOption(new Option('--sandbox <mode>', 'for this mode').choices([...SandboxMode.options]))
+    .option('--json', 'print JSON')
+    .action((file: string | undefined, options: { sandbox?: SandboxMode; json?: boolean }) =>
+      using(context, CATALOG, async ({ client }) => {
+        const document = file === undefined ? undefined : await documentOf(context, file)
+        const explanation = await bodyOf(
+          client.v1.policies.explain.$post({
+            json: {
+              ...(document !== undefined && { document }),
+              ...(options.sandbox !== undefined && { mode: options.sandbox }),
+            },
+          }),
+        )
+        if (options.json === true) return printJson(context.io, explanation)
+        context.io.out(explanation.text)
+      }),
+    )
+  policy
+    .command('check')
+    .argument('<file>')
+    .description('Check a policy file and run the tests inside it.')
+    .option('--json', 'print JSON')
+    .action((file: string, options: { json?: boolean }) =>
+      using(context, CATALOG, async ({ client }) => {
+        const json = await documentOf(context, file)
+        const report = await bodyOf(client.v1.policies.check.$post({ json }))
+        if (options.json === true) return printJson(context.io, { ok: true, ...report })
+        context.io.out(
+          `${paint(context.io, 'green', '✔')} Policy "${file}" is sound: ${report.rules} rules, ${report.tests} tests passed`,
+        )
+      }),
+    )
+}
+
+function registerDoctor(program: Command, context: CommandContext): void {
+  program
+    .command('doctor')
+    .description('Check this machine: engine, images, git, what can be enforced here.')
+    .option('--json', 'print JSON')
+    .action((options: { json?: boolean }) =>
+      using(context, CATALOG, async ({ client }) => {
+        const report = await bodyOf(client.v1.doctor.$get())
+        if (!report.ok) context.exit(125)
+        if (options.json === true) return printJson(context.io, report)
+        const marks = {
+          ok: paint(context.io, 'green', '✔'),
+          warning: paint(context.io, 'yellow', '!'),
+          failed: paint(context.io, 'red', '✘'),
+        }
+        for (const { name, status, evidence, remedy } of report.checks) {
+          context.io.out(`${marks[status]} ${name.padEnd(24)} ${oneLine(evidence, 200)}`)
+          if (remedy !== undefined) context.io.out(`    ${oneLine(remedy, 300)}`)
+        }
+      }),
+    )
+}
+
+async function documentOf({ io }: CommandContext, file: string): Promise<Document> {
+  const content = await io.readFile(resolve(io.cwd, file))
+  if (content.length > YAML_BYTES_MAX)
+    throw new OpenExecError(
+      'bad_request',
+      `Cannot read "${file}": it is larger than ${YAML_BYTES_MAX} bytes`,
+    )
+  return { file, text: new TextDecoder().decode(content) }
+}

@@ -1,0 +1,72 @@
+/** Joins a command to the API: the embedded one in this process, over the very same routes. */
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { openApp } from '../app.ts'
+import type { Config } from '../config.ts'
+import { OpenExecError } from '../schema/index.ts'
+import { type Client, createClient } from './client.ts'
+import type { Io } from './io.ts'
+
+export interface ConnectOptions {
+  io: Io
+  config: Config
+  /** `--state`, `--repo` as given. */
+  state: string | undefined
+  repo: string | undefined
+  /** `nothing`: the command asks about no run, so no state directory is needed or made. */
+  state_needed: 'create' | 'existing' | 'nothing'
+  launch: 'here' | 'worker'
+}
+
+export interface Connection {
+  client: Client
+  /** Absolute root of the repository; undefined when the command needs none. */
+  repo: string | undefined
+  close(): Promise<void>
+}
+
+const STATE_DIRECTORY = '.openexec'
+
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const { io, config } = options
+  const repo = options.state_needed === 'nothing' ? undefined : repositoryOf(options)
+  const stateDir =
+    options.state_needed === 'nothing'
+      ? undefined
+      : stateDirectory(io, options.state ?? config.stateDir, repo)
+  if (options.state_needed === 'existing' && stateDir !== undefined && !existsSync(stateDir))
+    throw new OpenExecError('not_found', `Cannot find any run: "${stateDir}" does not exist`, {
+      hint: 'Start one with `openexec run`, or name the repository with --repo',
+    })
+  const app = await openApp({
+    config,
+    stateDir,
+    launch: options.launch,
+    log: { info: (line) => io.err(line), warn: (line) => io.err(line) },
+    signal: io.signal,
+  })
+  return {
+    client: createClient('http://openexec.internal', app.fetch),
+    repo,
+    close: () => app.close(),
+  }
+}
+
+function stateDirectory(io: Io, named: string | undefined, repo: string | undefined): string {
+  if (named !== undefined) return resolve(io.cwd, named)
+  if (repo !== undefined) return join(repo, STATE_DIRECTORY)
+  throw new OpenExecError('repository_invalid', `Cannot find a git repository at "${io.cwd}"`, {
+    hint: 'Change into one, or name one with --repo PATH (or a state directory with --state DIR)',
+  })
+}
+
+/** The nearest directory upwards that holds `.git`; the workspace subsystem checks it for real. */
+function repositoryOf({ io, repo, state, config }: ConnectOptions): string | undefined {
+  const start = resolve(io.cwd, repo ?? '.')
+  for (let at = start; ; at = dirname(at)) {
+    if (existsSync(join(at, '.git'))) return at
+    if (at === dirname(at)) break
+  }
+  if (repo !== undefined) return start
+  return (state ?? config.stateDir) === undefined ? undefined : start
+}

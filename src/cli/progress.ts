@@ -1,0 +1,139 @@
+/**
+ * Shows a run while it happens: stages as they begin and end, output as it comes. A `command` run
+ * passes its streams through untouched; other runs print lines marked with their stage on stderr.
+ */
+import type { Event, WireFrame } from '../schema/index.ts'
+import { StepCompleted } from './step-completed.ts'
+import type { Io } from './io.ts'
+import { duration, oneLine, paint, verdictMark } from './print.ts'
+import { createTerminalFilter, type TerminalFilter } from './terminal.ts'
+
+export interface ProgressOptions {
+  /** stdout and stderr of the command are those of this process. */
+  passThrough: boolean
+  quiet: boolean
+  /** Bytes as the sandbox wrote them, even to a terminal. */
+  raw: boolean
+}
+
+export interface Progress {
+  show(frame: WireFrame): Promise<void>
+  end(): Promise<void>
+}
+
+export function createProgress(io: Io, options: ProgressOptions): Progress {
+  const outputs = options.passThrough ? passThrough(io, options.raw) : markedLines(io)
+  return {
+    async show(frame) {
+      if (frame.type === 'output') await outputs.write(frame.step, frame.stream, frame.data)
+      else if (frame.type === 'event' && !options.quiet) {
+        const line = eventLine(io, frame.event, options.passThrough)
+        if (line !== undefined) io.err(line)
+      }
+    },
+    end: () => outputs.end(),
+  }
+}
+
+interface OutputSink {
+  write(step: string, stream: 'stdout' | 'stderr', base64: string): Promise<void>
+  end(): Promise<void>
+}
+
+function passThrough(io: Io, raw: boolean): OutputSink {
+  const sinks = {
+    stdout: { write: io.write, filter: io.stdoutIsTerminal && !raw ? createTerminalFilter() : undefined },
+    stderr: {
+      write: io.writeError,
+      filter: io.stderrIsTerminal && !raw ? createTerminalFilter() : undefined,
+    },
+  }
+  return {
+    async write(_step, stream, base64) {
+      const { write, filter } = sinks[stream]
+      const bytes = Buffer.from(base64, 'base64')
+      await write(filter === undefined ? bytes : Buffer.from(filter.push(bytes)))
+    },
+    async end() {
+      for (const { write, filter } of [sinks.stdout, sinks.stderr])
+        if (filter !== undefined) await write(Buffer.from(filter.end()))
+    },
+  }
+}
+
+/** Longest line that is held back for its end. */
+const LINE_CHARS_MAX = 8192
+
+function markedLines(io: Io): OutputSink {
+  const open = new Map<string, { filter: TerminalFilter; rest: string }>()
+  const mark = (step: string) => paint(io, 'dim', `  ${step.split('.')[0]} │ `)
+  return {
+    async write(step, stream, base64) {
+      const key = `${step}/${stream}`
+      const state = open.get(key) ?? { filter: createTerminalFilter(), rest: '' }
+      open.set(key, state)
+      const lines = (state.rest + state.filter.push(Buffer.from(base64, 'base64'))).split('\n')
+      state.rest = lines.pop() ?? ''
+      if (state.rest.length > LINE_CHARS_MAX) {
+        lines.push(state.rest)
+        state.rest = ''
+      }
+      if (lines.length > 0)
+        await io.writeError(Buffer.from(lines.map((line) => `${mark(step)}${line}\n`).join('')))
+    },
+    async end() {
+      for (const [key, { filter, rest }] of open) {
+        const last = rest + filter.end()
+        if (last !== '') await io.writeError(Buffer.from(`${mark(key)}${last}\n`))
+      }
+    },
+  }
+}
+
+function eventLine(io: Io, event: Event, quietStages: boolean): string | undefined {
+  const { payload } = event
+  switch (event.type) {
+    case 'step_started':
+      return quietStages ? undefined : paint(io, 'bold', `▸ ${event.stage}${attemptOf(event)}`)
+    case 'step_completed': {
+      const step = StepCompleted.safeParse(event)
+      if (!step.success || (quietStages && step.data.payload.verdict === 'succeeded')) return undefined
+      const { verdict, detail } = step.data.payload
+      const took = duration(step.data.volatile.duration_ms)
+      return `${verdictMark(io, verdict)} ${event.stage} ${verdict} in ${took}${detail === undefined ? '' : ` — ${oneLine(detail, 300)}`}`
+    }
+    case 'policy_check':
+      if (payload['decision'] === 'allow') return undefined
+      return `${paint(io, 'yellow', '⚑')} policy: ${oneLine(`${String(payload['subject'])} — ${String(payload['reason'])}`, 300)}`
+    case 'tool_call':
+      return paint(io, 'dim', `    ${payload['ok'] === true ? '·' : '✘'} ${oneLine(String(payload['summary'] ?? payload['tool']), 160)}`)
+    case 'notice':
+      return `${paint(io, 'yellow', '!')} ${oneLine(String(payload['message']), 500)}`
+    case 'run_created':
+    case 'run_started':
+    case 'run_recovered':
+    case 'run_paused':
+    case 'run_resumed':
+    case 'run_cancel_requested':
+    case 'run_completed':
+    case 'model_invocation':
+    case 'context_view':
+    case 'artifact_created':
+    case 'command_started':
+    case 'command_completed':
+    case 'egress':
+    case 'approval_requested':
+    case 'approval_decided':
+    case 'sandbox_started':
+    case 'sandbox_receipt':
+    case 'sandbox_removed':
+    case 'workspace_created':
+    case 'workspace_removed':
+    case 'checkpoint':
+      return undefined
+  }
+}
+
+function attemptOf(event: Event): string {
+  return (event.attempt ?? 1) > 1 ? ` (attempt ${event.attempt})` : ''
+}

@@ -1,0 +1,6 @@
+export type { FollowOptions } from './follow.ts'
+export { rebuildMirror } from './mirror.ts'
+export { createRedactor, type RedactingStream, type Redactor } from './redact.ts'
+export type { Secret } from './secret-patterns.ts'
+export { createTimeline, PAYLOAD_BYTES_MAX, type Timeline, type TimelineDeps } from './timeline.ts'
+export { type TimelineCheck, verifyTimeline } from './verify.ts'

@@ -1,0 +1,115 @@
+/**
+ * The timeline of every run: ordered, append-only, hash-chained.
+ *
+ * Owns the place of an event in its chain and who hears of it. An event commits in the transaction
+ * of the state change it tells of; followers and the JSONL copy are told after that commit and never
+ * of one that was rolled back. What secrets it would hold is taken out before it is hashed.
+ */
+import {
+  canonicalJson,
+  type Clock,
+  type Event,
+  type JsonObject,
+  type Log,
+  type NewEvent,
+  OpenExecError,
+  type RunId,
+} from '../schema/index.ts'
+import { type Db, insertEvent, lastEvent, readEvents, type State } from '../state/index.ts'
+import { createBell } from './bell.ts'
+import { follow, type FollowOptions } from './follow.ts'
+import { CHAIN_START, sealEvent } from './hash.ts'
+import { createMirrorQueue } from './mirror-queue.ts'
+import type { Redactor } from './redact.ts'
+import type { TimelineCheck } from './verify.ts'
+import { verifyStored } from './verify-stored.ts'
+
+/** Bytes of canonical JSON, of the payload and of the volatile part each. */
+export const PAYLOAD_BYTES_MAX = 65_536
+
+export interface TimelineDeps {
+  state: State
+  now: Clock
+  /** What keeps the secrets of a run out of its events. */
+  redactorOf(runId: RunId): Redactor
+  /** Where `<run>/timeline.jsonl` is written; `undefined` for no files. */
+  mirror: { runsDir: string; log: Log } | undefined
+}
+
+export interface Timeline {
+  /**
+   * Adds events in the caller's transaction, which must be going on. Others hear of them after its
+   * commit. A value above `PAYLOAD_BYTES_MAX` is a bug of the caller: it belongs into an artifact.
+   */
+  append(tx: Db, runId: RunId, events: NewEvent | readonly NewEvent[]): Event[]
+  /** The same in a transaction of its own; many events at once cost little more than one. */
+  publish(runId: RunId, events: NewEvent | readonly NewEvent[]): Event[]
+  /** Oldest first, `seq` above `after`. */
+  read(runId: RunId, options: { after: number; limit: number }): Event[]
+  /** Stored events, then new ones as they come. Throws `not_found`. */
+  follow(runId: RunId, options: FollowOptions): AsyncGenerator<Event>
+  /** Recomputes the chains of a run from what is stored. */
+  verify(runId: RunId): TimelineCheck
+  /** Wakes all followers and writes what the files lack; the state must still be open. */
+  [Symbol.dispose](): void
+}
+
+export function createTimeline({ state, now, redactorOf, mirror }: TimelineDeps): Timeline {
+  const bell = createBell(state)
+  const files = mirror && createMirrorQueue({ state, runsDir: mirror.runsDir }, mirror.log)
+  const announce = (runId: RunId, events: readonly Event[]): void => {
+    files?.add(runId)
+    if (events.some(({ type }) => type === 'run_completed')) files?.flush()
+    bell.ring(runId)
+  }
+  const append: Timeline['append'] = (tx, runId, events) => {
+    if (!state.inTransaction) throw new Error('Cannot append events outside of a transaction')
+    const drafts: readonly NewEvent[] = Array.isArray(events) ? events : [events]
+    const redactor = redactorOf(runId)
+    let end = lastEvent(tx, runId) ?? { seq: 0, hash: CHAIN_START, replayHash: CHAIN_START }
+    const sealed = drafts.map((draft) => {
+      const place = { run: runId, seq: end.seq + 1, ts: now() }
+      const event = sealEvent(bodyOf(draft, place, redactor), end)
+      insertEvent(tx, event)
+      end = event
+      return event
+    })
+    if (sealed.length > 0) state.afterCommit(() => announce(runId, sealed))
+    return sealed
+  }
+  return {
+    append,
+    publish: (runId, events) => state.transact((tx) => append(tx, runId, events)),
+    read: (runId, options) => readEvents(state.db, runId, options),
+    follow: (runId, options) => follow({ state, bell }, runId, options),
+    verify: (runId) => verifyStored(state.db, runId),
+    [Symbol.dispose]: () => {
+      bell[Symbol.dispose]()
+      files?.flush()
+    },
+  }
+}
+
+function bodyOf(
+  { payload, volatile = {}, ...rest }: NewEvent,
+  place: Pick<Event, 'run' | 'seq' | 'ts'>,
+  redactor: Redactor,
+): Omit<Event, 'prev' | 'replayHash' | 'hash'> {
+  const clean = (value: JsonObject, part: string): JsonObject => {
+    const redacted = redactor.json(value)
+    const bytes = Buffer.byteLength(canonicalJson(redacted))
+    if (bytes <= PAYLOAD_BYTES_MAX) return redacted
+    throw new OpenExecError(
+      'internal',
+      `Cannot append event "${rest.type}" to run "${place.run}": its ${part} has ${bytes} bytes, at most ${PAYLOAD_BYTES_MAX} fit`,
+      { hint: 'Store the value as an artifact and name its sha256 and size in the event' },
+    )
+  }
+  return {
+    v: 1,
+    ...place,
+    ...rest,
+    payload: clean(payload, 'payload'),
+    volatile: clean(volatile, 'volatile part'),
+  }
+}

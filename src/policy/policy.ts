@@ -1,0 +1,34 @@
+/**
+ * A policy after reading: every default filled in, every host and list in one spelling and order.
+ * Pure data, so that it can be frozen into a run's snapshot, hashed, stored and read back; two files
+ * that differ only in order or spelling are the same policy.
+ */
+import { z } from 'zod'
+import { Isolation, Limits, PolicyRule, SandboxMode, SecretBinding } from '../schema/index.ts'
+
+export const Policy = z.strictObject({
+  version: z.literal(1),
+  /** The widest mode a stage may have. */
+  sandbox: SandboxMode,
+  /** Who said so; a flag also replaces what a blueprint takes as default. */
+  sandboxFrom: z.enum(['default', 'file', 'flag']),
+  isolation: Isolation,
+  network: z.strictObject({
+    /** Canonical host patterns, hosts of fixed presets included. */
+    allow: z.array(z.string()),
+    /** Presets whose hosts this machine's configuration names. */
+    presets: z.array(z.string()),
+    deny: z.array(z.string()),
+  }),
+  paths: z.strictObject({
+    deny_read: z.array(z.string()),
+    deny_write: z.array(z.string()),
+    read_only: z.array(z.string()),
+    /** When not empty, the only paths that may be written. */
+    write_only: z.array(z.string()),
+  }),
+  limits: Limits,
+  secrets: z.array(SecretBinding),
+  rules: z.array(PolicyRule),
+})
+export type Policy = z.infer<typeof Policy>

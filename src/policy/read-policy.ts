@@ -1,0 +1,77 @@
+import { findingsError, parseYaml, PolicyFile } from '../schema/index.ts'
+import { checkPolicy } from './check-policy.ts'
+import { parseHostPattern } from './host-pattern.ts'
+import { fillLimits } from './limits.ts'
+import type { Policy } from './policy.ts'
+import { runPolicyTests } from './policy-tests.ts'
+import { PRESETS } from './presets.ts'
+
+type YamlSource = Parameters<typeof parseYaml>[0]
+
+/**
+ * Reads a policy file and runs the tests it carries. Throws `policy_invalid` with every complaint,
+ * each with file:line:column; a file with a failing test is not a policy.
+ */
+export function readPolicy(source: YamlSource): Policy {
+  const file = parseYaml(source, PolicyFile, 'policy_invalid')
+  const findings = checkPolicy(file)
+  if (findings.length > 0) throw findingsError(source.file, findings, 'policy_invalid')
+  const policy = normalPolicy(file.value)
+  const failures = runPolicyTests(policy, file)
+  if (failures.length > 0) throw findingsError(source.file, failures, 'policy_invalid')
+  return policy
+}
+
+/** What holds where there is no policy file. */
+export function defaultPolicy(): Policy {
+  return normalPolicy({ version: 1 })
+}
+
+function normalPolicy(file: PolicyFile): Policy {
+  return {
+    version: 1,
+    sandbox: file.sandbox ?? 'workspace_write',
+    sandboxFrom: file.sandbox === undefined ? 'default' : 'file',
+    isolation: file.isolation ?? 'container',
+    network: networkOf(file.network ?? {}),
+    paths: pathsOf(file.paths ?? {}),
+    limits: fillLimits(file.limits ?? {}),
+    secrets: [...(file.secrets ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    rules: [...(file.rules ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1)),
+  }
+}
+
+function networkOf(network: NonNullable<PolicyFile['network']>): Policy['network'] {
+  const names = network.presets ?? []
+  const presetHosts = names.flatMap((name) => {
+    const preset = PRESETS[name]
+    return preset?.kind === 'hosts' ? preset.hosts : []
+  })
+  return {
+    allow: hosts([...(network.allow ?? []), ...presetHosts]),
+    presets: sorted(names.filter((name) => PRESETS[name]?.kind === 'configured')),
+    deny: hosts(network.deny ?? []),
+  }
+}
+
+function pathsOf(paths: NonNullable<PolicyFile['paths']>): Policy['paths'] {
+  return {
+    deny_read: sorted(paths.deny_read ?? []),
+    deny_write: sorted(paths.deny_write ?? []),
+    read_only: sorted(paths.read_only ?? []),
+    write_only: sorted(paths.write_only ?? []),
+  }
+}
+
+function hosts(patterns: readonly string[]): string[] {
+  return sorted(
+    patterns.flatMap((text) => {
+      const parsed = parseHostPattern(text)
+      return parsed.ok ? [parsed.pattern.text] : []
+    }),
+  )
+}
+
+function sorted(values: readonly string[]): string[] {
+  return [...new Set(values)].sort()
+}

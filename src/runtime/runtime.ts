@@ -1,0 +1,108 @@
+/**
+ * Life cycle of sessions, tasks and runs: what the API may ask. Every method that names a run takes
+ * its whole id; `find()` turns a unique prefix into one.
+ */
+import type {
+  Artifact,
+  DiffStat,
+  Event,
+  Run,
+  RunId,
+  RunRequest,
+  RunResult,
+  RunStatus,
+  Step,
+  TaskId,
+} from '../schema/index.ts'
+
+/** A piece of a command's output as the sandbox wrote it. */
+export interface OutputFrame {
+  /** Names the command: `<stage>.<attempt>.<name>`. */
+  step: string
+  stream: 'stdout' | 'stderr'
+  /** Bytes of this stream before `data`. */
+  offset: number
+  data: Uint8Array
+}
+
+export interface FollowOptions {
+  /** `seq` of the last event already seen; 0 for all. */
+  after: number
+  /** Goes on until the run ends; otherwise stops at what is there now. */
+  live: boolean
+  signal: AbortSignal
+}
+
+export type StreamFrame =
+  | { type: 'event'; event: Event }
+  | ({ type: 'output' } & OutputFrame)
+  | { type: 'end'; status: RunStatus; exit_code: number }
+
+export type DiffFormat = 'summary' | 'patch' | 'stat' | 'name-only'
+
+export interface Runtime {
+  /**
+   * Checks all that can be checked before a start (repository, blueprint, policy, image, engine),
+   * then writes session, task and a queued run in one transaction. Nothing is written on failure.
+   */
+  submit(request: RunRequest, options: { signal: AbortSignal }): Promise<Run>
+  /** A new run of a task that exists, with the request of its last run. Throws `not_found`. */
+  runTask(id: TaskId, options: { signal: AbortSignal }): Promise<RunId>
+  /**
+   * Executes a run that nobody executes (queued, paused, interrupted or approved) to its end in this
+   * process. Never throws for a run that fails; `conflict` when another process owns it.
+   */
+  execute(id: RunId, options: { signal: AbortSignal }): Promise<Run>
+  find(prefix: string): Run
+  get(id: RunId): Run
+  list(options: { limit: number; status: RunStatus | undefined }): Run[]
+  result(id: RunId): Promise<RunResult>
+  steps(id: RunId): Step[]
+  /** `seq` of the newest event; 0 when there is none. */
+  lastSeq(id: RunId): number
+  events(id: RunId, options: { after: number; limit: number }): Event[]
+  /** Events and output in one stream; ends with an `end` frame when the run has ended. */
+  stream(id: RunId, options: FollowOptions): AsyncGenerator<StreamFrame>
+  artifacts(id: RunId): Artifact[]
+  /** By name (the latest of it) or by a unique id prefix. Throws `not_found`. */
+  readArtifact(id: RunId, nameOrId: string): Promise<{ artifact: Artifact; content: Uint8Array }>
+  diff(id: RunId, format: DiffFormat): Promise<{ stat: DiffStat; text: Uint8Array }>
+  /** Brings the run's changes into the user's checkout, all or nothing. Throws `conflict` with the list. */
+  apply(id: RunId, options: { signal: AbortSignal }): Promise<DiffStat>
+  /** Asks the owner to stop; ends the run itself when no process owns it. */
+  cancel(id: RunId): Promise<Run>
+  /** Ends the wait of a run for a person. Throws `not_found` when nothing is asked. */
+  decide(id: RunId, decision: ApprovalDecision): Promise<void>
+  /** Runs whose process died become `paused`; what they left on the machine is removed. */
+  recover(options: { signal: AbortSignal }): Promise<RecoveryReport>
+  /** Removes ended runs by age and count, unreferenced blobs, and everything orphaned. */
+  gc(options: GcOptions): Promise<GcReport>
+}
+
+export interface ApprovalDecision {
+  /** Id prefix; `undefined` when exactly one is open. */
+  approval: string | undefined
+  approve: boolean
+  reason: string | undefined
+}
+
+export interface RecoveryReport {
+  interrupted: RunId[]
+  containers: string[]
+  volumes: string[]
+  workspaces: string[]
+}
+
+export interface GcOptions {
+  /** Ended runs older than this are removed, in `ms`. */
+  olderThanMs: number
+  /** Newest runs to keep whatever their age. */
+  keep: number
+  signal: AbortSignal
+}
+
+export interface GcReport extends RecoveryReport {
+  runs: RunId[]
+  /** Bytes */
+  freed: number
+}

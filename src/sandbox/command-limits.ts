@@ -1,0 +1,107 @@
+/**
+ * One command under the orchestrator's own clock. The supervisor enforces the limits inside; this
+ * is for the case that it does not: a command that outlives its time or its cancellation by more
+ * than a moment means the sandbox cannot be trusted to stop it, and the whole of it goes.
+ */
+import { OpenExecError, type ExecResult } from '../schema/index.ts'
+import type { Command } from './pipe-command.ts'
+import type { Pipe } from './pipe.ts'
+import type { ExecRequest } from './sandbox.ts'
+
+/** What the supervisor has after the order to kill. */
+const KILL_GRACE_MS = 2_000
+/** What it has after the time of a command is over, and a slow reader to take the rest. */
+const TIMEOUT_GRACE_MS = 5_000
+const TIMEOUT_MAX_MS = 2 ** 31 - 1 - TIMEOUT_GRACE_MS
+
+export interface CommandLimitsOptions {
+  /** The command does not end. Who hears it ends the sandbox. */
+  onStuck(error: OpenExecError): void
+}
+
+/**
+ * Throws what `Pipe.start` throws, and `cancelled` once an aborted command and all it started are
+ * dead.
+ */
+export async function runCommand(
+  pipe: Pipe,
+  request: ExecRequest,
+  { onStuck }: CommandLimitsOptions,
+): Promise<ExecResult> {
+  const { argv, env, cwd, stdin, signal } = request
+  const timeoutMs = Math.min(Math.max(1, request.timeoutMs), TIMEOUT_MAX_MS)
+  if (signal.aborted) throw cancelled(request)
+  const command = pipe.start(
+    {
+      argv,
+      env,
+      cwd,
+      stdin: stdin.length === 0 ? 'none' : stdin,
+      terminal: undefined,
+      timeoutMs,
+      outputBytesMax: 0,
+      keepDescendants: false,
+    },
+    { onOutput: (stream, chunk) => request.onOutput(stream, chunk) },
+  )
+  const ending = new Ending(command, () => onStuck(stuck(request)))
+  const abort = () => ending.kill()
+  signal.addEventListener('abort', abort, { once: true })
+  const overdue = setTimeout(() => ending.kill(), timeoutMs + TIMEOUT_GRACE_MS)
+  try {
+    const result = await command.result
+    if (signal.aborted) throw cancelled(request)
+    const { exitCode, timedOut, durationMs, stdoutBytes, stderrBytes, outOfMemory } = result
+    return {
+      exitCode,
+      signal: result.signal,
+      timedOut: timedOut || ending.isKilled,
+      durationMs,
+      stdoutBytes,
+      stderrBytes,
+      outOfMemory,
+    }
+  } finally {
+    clearTimeout(overdue)
+    ending.settle()
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+/** An order to kill that is obeyed in time, or told. */
+class Ending {
+  isKilled = false
+  #command: Command
+  #onStuck: () => void
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(command: Command, onStuck: () => void) {
+    this.#command = command
+    this.#onStuck = onStuck
+  }
+
+  kill(): void {
+    if (this.isKilled) return
+    this.isKilled = true
+    this.#command.kill()
+    this.#timer = setTimeout(this.#onStuck, KILL_GRACE_MS)
+  }
+
+  settle(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+function stuck({ argv }: ExecRequest): OpenExecError {
+  return new OpenExecError(
+    'sandbox_lost',
+    `Cannot stop command "${argv[0]}": the sandbox did not confirm it within ${KILL_GRACE_MS} ms`,
+    { details: { reason: 'sandbox_lost' } },
+  )
+}
+
+function cancelled({ argv, signal }: ExecRequest): OpenExecError {
+  return new OpenExecError('cancelled', `Cancelled command "${argv[0]}" in the sandbox`, {
+    cause: signal.reason,
+  })
+}

@@ -1,0 +1,131 @@
+/**
+ * The Sandbox interface over one container and its pipe. It owns the life of both: whatever ends
+ * first, a command, the container, the engine or the caller's patience, everybody who waits here
+ * hears of it in bounded time, and the container does not outlive it.
+ */
+import { OpenExecError, type ExecResult, type FileStat, type Receipt } from '../schema/index.ts'
+import { runCommand } from './command-limits.ts'
+import type { Pipe } from './pipe.ts'
+import type { DirectoryEntry, ExecRequest, Sandbox } from './sandbox.ts'
+
+export interface DockerSandboxDeps {
+  id: string
+  receipt: Receipt
+  pipe: Pipe
+  /** The whole environment of a command that adds nothing. */
+  env: Readonly<Record<string, string>>
+  /** Resolves when the container or its pipe ends by itself, with the reason. */
+  lost: Promise<OpenExecError>
+  /** Removes the container and everything that belongs to it. */
+  dispose(): Promise<void>
+}
+
+const FILE_TIMEOUT_MS = 60_000
+const ENTRIES_MAX = 100_000
+const CWD = /^\/(?:workspace|tmp|home\/agent)(?:\/|$)/
+
+export class DockerSandbox implements Sandbox {
+  readonly id: string
+  readonly receipt: Receipt
+  #deps: DockerSandboxDeps
+  /** Why nothing can be asked any more. */
+  #over: OpenExecError | undefined
+  #disposing: Promise<void> | undefined
+
+  constructor(deps: DockerSandboxDeps) {
+    this.id = deps.id
+    this.receipt = deps.receipt
+    this.#deps = deps
+    void deps.lost.then((error) => this.fail(error))
+  }
+
+  async exec(request: ExecRequest): Promise<ExecResult> {
+    this.#assertUsable()
+    checkCwd(request.cwd)
+    const whole = { ...request, env: { ...this.#deps.env, ...request.env } }
+    return await this.#whileUsable(
+      runCommand(this.#deps.pipe, whole, {
+        onStuck: (error) => this.fail(error),
+      }),
+    )
+  }
+
+  async readFile(path: string, { maxBytes }: { maxBytes: number }): Promise<Uint8Array> {
+    return await this.#files((pipe, signal) => pipe.readFile(path, { bytesMax: maxBytes, signal }))
+  }
+
+  async writeFile(path: string, content: Uint8Array, { mode }: { mode: number }): Promise<void> {
+    await this.#files((pipe, signal) => pipe.writeFile(path, content, { mode, signal }))
+  }
+
+  async removeFile(path: string): Promise<void> {
+    await this.#files((pipe, signal) => pipe.removeFile(path, { signal }))
+  }
+
+  async list(path: string): Promise<DirectoryEntry[]> {
+    return await this.#files((pipe, signal) => pipe.list(path, { entriesMax: ENTRIES_MAX, signal }))
+  }
+
+  async stat(path: string): Promise<FileStat | undefined> {
+    return await this.#files((pipe, signal) => pipe.stat(path, { signal }))
+  }
+
+  async close(): Promise<void> {
+    this.#stop(new OpenExecError('sandbox_lost', `Cannot use sandbox "${this.id}": it is closed`))
+    await this.#dispose()
+  }
+
+  /** Ends the sandbox at once: who waits gets `error`, and the container is removed. */
+  fail(error: OpenExecError): void {
+    if (this.#over !== undefined) return
+    this.#stop(error)
+    // close() tries again and tells whether it failed.
+    void this.#dispose().catch(() => {})
+  }
+
+  #stop(error: OpenExecError): void {
+    this.#over ??= error
+    // Fails whatever waits in the pipe.
+    this.#deps.pipe.close()
+  }
+
+  /** Once; again only after a failure. */
+  #dispose(): Promise<void> {
+    this.#disposing ??= this.#deps.dispose().catch((error: unknown) => {
+      this.#disposing = undefined
+      throw error
+    })
+    return this.#disposing
+  }
+
+  #assertUsable(): void {
+    if (this.#over !== undefined) throw this.#over
+  }
+
+  async #files<T>(work: (pipe: Pipe, signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#assertUsable()
+    const signal = AbortSignal.timeout(FILE_TIMEOUT_MS)
+    return await this.#whileUsable(work(this.#deps.pipe, signal))
+  }
+
+  /** The reason of the end is told, not what it did to the pipe. */
+  async #whileUsable<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      if (this.#over !== undefined) throw this.#over
+      // The pipe notices a death before its reason is known.
+      if (error instanceof OpenExecError && error.code === 'sandbox_lost')
+        throw await this.#deps.lost
+      throw error
+    }
+  }
+}
+
+function checkCwd(cwd: string): void {
+  if (CWD.test(cwd) && !cwd.split('/').includes('..')) return
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot run a command in "${cwd}": not under /workspace, /tmp or /home/agent`,
+  )
+}

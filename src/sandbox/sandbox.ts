@@ -1,0 +1,47 @@
+/**
+ * What the rest of the program may ask of a sandbox. The whole interface is served by one pipe into
+ * the container; nothing here knows a run, a blueprint or a model.
+ */
+import type { ExecResult, FileStat, Receipt } from '../schema/index.ts'
+
+export type OutputStream = 'stdout' | 'stderr'
+
+export interface ExecRequest {
+  argv: readonly string[]
+  /** Added to the environment of the confinement. */
+  env: Readonly<Record<string, string>>
+  /** Absolute, under /workspace, /tmp or the home. */
+  cwd: string
+  /** `ms`; the command and all it started are killed then. */
+  timeoutMs: number
+  /** Whole standard input; closed after it. */
+  stdin: Uint8Array
+  /** Awaited for each chunk, so a slow consumer slows the command down and not the memory up. */
+  onOutput(stream: OutputStream, chunk: Uint8Array): void | Promise<void>
+  /** Kills the command and all it started. */
+  signal: AbortSignal
+}
+
+export interface DirectoryEntry extends FileStat {
+  /** Bytes of the name as they are; may not be UTF-8. */
+  name: Uint8Array
+}
+
+export interface Sandbox {
+  readonly id: string
+  readonly receipt: Receipt
+  /**
+   * Runs argv to its end. Throws `command_not_startable` when there is no such program,
+   * `sandbox_lost` when the container dies under it, `cancelled` on abort.
+   */
+  exec(request: ExecRequest): Promise<ExecResult>
+  /** Absolute paths under /workspace, /tmp and the home; no link is followed. Throws `not_found`. */
+  readFile(path: string, options: { maxBytes: number }): Promise<Uint8Array>
+  /** Creates missing parents; replaces whole files only. */
+  writeFile(path: string, content: Uint8Array, options: { mode: number }): Promise<void>
+  removeFile(path: string): Promise<void>
+  list(path: string): Promise<DirectoryEntry[]>
+  stat(path: string): Promise<FileStat | undefined>
+  /** Kills and removes the container with its volumes; safe to call twice. */
+  close(): Promise<void>
+}

@@ -1,0 +1,36 @@
+/**
+ * Ids are branded strings: a prefix that names the noun and 16 characters of base32 (80 random
+ * bits), so that a short prefix is unique in practice and none can be guessed.
+ */
+import { z } from 'zod'
+
+const id = <Brand extends string>(prefix: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${prefix}_[0-9a-hjkmnp-tv-z]{16}$`))
+    .brand<Brand>()
+
+export const SessionId = id<'SessionId'>('ses')
+export type SessionId = z.infer<typeof SessionId>
+export const TaskId = id<'TaskId'>('task')
+export type TaskId = z.infer<typeof TaskId>
+export const RunId = id<'RunId'>('run')
+export type RunId = z.infer<typeof RunId>
+export const StepId = id<'StepId'>('step')
+export type StepId = z.infer<typeof StepId>
+export const ToolCallId = id<'ToolCallId'>('call')
+export type ToolCallId = z.infer<typeof ToolCallId>
+export const ArtifactId = id<'ArtifactId'>('art')
+export type ArtifactId = z.infer<typeof ArtifactId>
+export const ApprovalId = id<'ApprovalId'>('appr')
+export type ApprovalId = z.infer<typeof ApprovalId>
+export const SandboxId = id<'SandboxId'>('sbx')
+export type SandboxId = z.infer<typeof SandboxId>
+
+/** Lower-case hex sha256. */
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+export type Sha256 = z.infer<typeof Sha256>
+
+/** A git object id, sha1 or sha256 repositories alike. */
+export const GitOid = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
+export type GitOid = z.infer<typeof GitOid>

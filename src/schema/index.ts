@@ -1,0 +1,77 @@
+export { Artifact, ArtifactType } from './artifact.ts'
+export {
+  AgentStage,
+  ApprovalMode,
+  Blueprint,
+  BlueprintLimits,
+  BudgetLimits,
+  DeterministicStage,
+  Stage,
+  TERMINALS,
+} from './blueprint.ts'
+export {
+  BlueprintEntry,
+  BlueprintReport,
+  DoctorCheck,
+  DoctorReport,
+  Document,
+  PolicyExplanation,
+} from './catalog.ts'
+export { ExecResult, FileStat, TestCase } from './command.ts'
+export { Confinement, Limits, Receipt, ReceiptItem, TmpfsMount } from './confinement.ts'
+export { ContextItem, ContextPack } from './context-pack.ts'
+export {
+  ERROR_TABLE,
+  ErrorBody,
+  ErrorCode,
+  OpenExecError,
+  type OpenExecErrorOptions,
+  toErrorBody,
+} from './errors.ts'
+export { Event, EventType, NewEvent } from './event.ts'
+export {
+  ApprovalId,
+  ArtifactId,
+  GitOid,
+  RunId,
+  SandboxId,
+  SessionId,
+  Sha256,
+  StepId,
+  TaskId,
+  ToolCallId,
+} from './ids.ts'
+export { canonicalJson, hashJson, JsonObject, JsonValue } from './json.ts'
+export {
+  Message,
+  ModelRequest,
+  ModelResponse,
+  ModelToolCall,
+  StopReason,
+  ToolSpec,
+  Usage,
+} from './message.ts'
+export { Plan } from './plan.ts'
+export {
+  Capability,
+  DecisionKind,
+  Isolation,
+  Level,
+  PolicyDecision,
+  PolicyFile,
+  PolicyLimits,
+  PolicyRequest,
+  PolicyRule,
+  PolicyTest,
+  Resource,
+  SandboxMode,
+  SecretBinding,
+} from './policy.ts'
+export type { Clock, IdPrefix, Log, NewId } from './ports.ts'
+export { ProjectCommand, ProjectConfig } from './project.ts'
+export { Reason } from './reason.ts'
+export { DiffStat, exitCodeOf, RunResult } from './result.ts'
+export { Run, RunRequest, RunStatus, Session, Step, Task, TERMINAL_STATUSES, Verdict } from './run.ts'
+export { WireFrame } from './stream.ts'
+export { ByteSize, Duration, Timeout, TIMEOUT_CLASSES } from './units.ts'
+export { type Finding, findingsError, type ParsedYaml, parseYaml, YAML_BYTES_MAX } from './yaml.ts'

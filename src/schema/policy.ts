@@ -1,0 +1,158 @@
+/** Policy as people write it, what is asked of it, and what it answers. */
+import { z } from 'zod'
+import { ByteSize, Duration } from './units.ts'
+
+export const SandboxMode = z.enum([
+  'read_only',
+  'workspace_write',
+  'repo_write',
+  'danger_full_access',
+])
+export type SandboxMode = z.infer<typeof SandboxMode>
+
+export const Isolation = z.enum(['container', 'gvisor'])
+export type Isolation = z.infer<typeof Isolation>
+
+export const Capability = z.enum([
+  'repo_read',
+  'repo_write',
+  'git_commit',
+  'git_push',
+  'network_access',
+  'shell_exec',
+  'process_exec',
+  'secret_read',
+  'model_call',
+  'mcp_call',
+])
+export type Capability = z.infer<typeof Capability>
+
+export const DecisionKind = z.enum(['allow', 'block', 'require_approval'])
+export type DecisionKind = z.infer<typeof DecisionKind>
+
+export const Level = z.enum(['none', 'risky', 'critical'])
+export type Level = z.infer<typeof Level>
+
+/** What is about to be touched. The runtime derives it from the action, never from a model's claim. */
+export const Resource = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  z.strictObject({ kind: z.literal('path'), path: z.string(), access: z.enum(['read', 'write']) }),
+  z.strictObject({ kind: z.literal('argv'), argv: z.array(z.string()).readonly() }),
+  z.strictObject({
+    kind: z.literal('host'),
+    host: z.string(),
+    port: z.number().int().min(1).max(65535),
+  }),
+  z.strictObject({ kind: z.literal('name'), name: z.string() }),
+])
+export type Resource = z.infer<typeof Resource>
+
+export const PolicyRequest = z.object({
+  capability: Capability,
+  resource: Resource,
+  mode: SandboxMode,
+  stage: z.string(),
+  /** The action or tool that asks. */
+  subject: z.string(),
+})
+export type PolicyRequest = z.infer<typeof PolicyRequest>
+
+export const PolicyDecision = z.object({
+  decision: DecisionKind,
+  level: Level,
+  capability: Capability,
+  /** Ids of the rules that decided, sorted; built-in ones begin with `builtin:`. */
+  matched: z.array(z.string()),
+  reason: z.string(),
+})
+export type PolicyDecision = z.infer<typeof PolicyDecision>
+
+const RuleId = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/)
+
+export const PolicyRule = z.strictObject({
+  id: RuleId,
+  capability: Capability,
+  decision: DecisionKind,
+  level: Level.optional(),
+  reason: z.string().max(500).optional(),
+  /** The rule counts only where all that is named here matches. */
+  when: z
+    .strictObject({
+      mode: z.array(SandboxMode).optional(),
+      stage: z.array(z.string()).optional(),
+      subject: z.array(z.string()).optional(),
+      /** Anchored globs over repository paths. */
+      path: z.array(z.string()).optional(),
+      /** argv prefixes, element by element. */
+      argv: z.array(z.array(z.string()).min(1)).optional(),
+      host: z.array(z.string()).optional(),
+    })
+    .optional(),
+})
+export type PolicyRule = z.infer<typeof PolicyRule>
+
+export const PolicyLimits = z.strictObject({
+  cpus: z.number().positive().max(1024).optional(),
+  memory: ByteSize.optional(),
+  pids: z.number().int().min(16).max(1_000_000).optional(),
+  disk: ByteSize.optional(),
+  inodes: z.number().int().min(1000).optional(),
+  wall: Duration.optional(),
+  output: ByteSize.optional(),
+})
+export type PolicyLimits = z.infer<typeof PolicyLimits>
+
+export const PolicyTest = z.strictObject({
+  request: z.strictObject({
+    capability: Capability,
+    mode: SandboxMode.optional(),
+    stage: z.string().optional(),
+    subject: z.string().optional(),
+    path: z.string().optional(),
+    access: z.enum(['read', 'write']).optional(),
+    argv: z.array(z.string()).optional(),
+    host: z.string().optional(),
+    port: z.number().int().optional(),
+  }),
+  expect: DecisionKind,
+})
+export type PolicyTest = z.infer<typeof PolicyTest>
+
+export const SecretBinding = z.strictObject({
+  name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/),
+  from: z.enum(['env', 'file', 'command']),
+  source: z.string().optional(),
+  hosts: z.array(z.string()).min(1),
+  as: z.union([
+    z.strictObject({ header: z.string(), format: z.string().optional() }),
+    z.strictObject({ basic: z.strictObject({ user: z.string() }) }),
+  ]),
+})
+export type SecretBinding = z.infer<typeof SecretBinding>
+
+/** A policy file (`openexec.policy.yaml`). */
+export const PolicyFile = z.strictObject({
+  version: z.literal(1),
+  sandbox: SandboxMode.optional(),
+  isolation: Isolation.optional(),
+  network: z
+    .strictObject({
+      allow: z.array(z.string()).max(1000).optional(),
+      presets: z.array(z.string()).max(32).optional(),
+      deny: z.array(z.string()).max(1000).optional(),
+    })
+    .optional(),
+  paths: z
+    .strictObject({
+      deny_read: z.array(z.string()).max(256).optional(),
+      deny_write: z.array(z.string()).max(256).optional(),
+      read_only: z.array(z.string()).max(256).optional(),
+      write_only: z.array(z.string()).max(256).optional(),
+    })
+    .optional(),
+  limits: PolicyLimits.optional(),
+  secrets: z.array(SecretBinding).max(64).optional(),
+  rules: z.array(PolicyRule).max(1000).optional(),
+  tests: z.array(PolicyTest).max(1000).optional(),
+})
+export type PolicyFile = z.infer<typeof PolicyFile>

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { Duration } from './units.ts'
+
+/** A command as argv, or as text that is split at white space (no shell, no quotes). */
+export const ProjectCommand = z.union(
+  [
+    z.array(z.string().min(1)).min(1),
+    z
+      .string()
+      .regex(/^[^'"`$|&;<>(){}*?\\\n]*[^\s'"`$|&;<>(){}*?\\][^'"`$|&;<>(){}*?\\\n]*$/)
+      .transform((text) => text.trim().split(/\s+/)),
+  ],
+  { error: 'Expected plain words such as "npm test"; write argv as a list for anything else' },
+)
+export type ProjectCommand = z.infer<typeof ProjectCommand>
+
+/** `openexec.yaml` in a repository. It is content of that repository, so it can never widen policy. */
+export const ProjectConfig = z.strictObject({
+  version: z.literal(1).optional(),
+  /** Default image of runs on this repository. */
+  image: z.string().optional(),
+  commands: z
+    .strictObject({
+      setup: ProjectCommand.optional(),
+      lint: ProjectCommand.optional(),
+      test: ProjectCommand.optional(),
+    })
+    .optional(),
+  /** Where test reports appear, relative to the repository. */
+  reports: z
+    .strictObject({ junit: z.array(z.string()).max(16).optional() })
+    .optional(),
+  timeouts: z
+    .strictObject({
+      setup: Duration.optional(),
+      lint: Duration.optional(),
+      test: Duration.optional(),
+    })
+    .optional(),
+})
+export type ProjectConfig = z.infer<typeof ProjectConfig>

@@ -1,0 +1,98 @@
+/** Rows of the timeline. What they mean and how they are chained is told in `events/`. */
+import { and, asc, desc, eq, gt, sql } from 'drizzle-orm'
+import {
+  type Event,
+  JsonObject,
+  OpenExecError,
+  type RunId,
+  canonicalJson,
+} from '../schema/index.ts'
+import type { Db } from './database.ts'
+import { omitNulls } from './omit-nulls.ts'
+import { prepared } from './prepared.ts'
+import { events } from './tables.ts'
+
+const insert = prepared((db) =>
+  db
+    .insert(events)
+    .values({
+      runId: sql.placeholder('run'),
+      seq: sql.placeholder('seq'),
+      ts: sql.placeholder('ts'),
+      type: sql.placeholder('type'),
+      stage: sql.placeholder('stage'),
+      attempt: sql.placeholder('attempt'),
+      cause: sql.placeholder('cause'),
+      payload: sql.placeholder('payload'),
+      volatile: sql.placeholder('volatile'),
+      prev: sql.placeholder('prev'),
+      replayHash: sql.placeholder('replayHash'),
+      hash: sql.placeholder('hash'),
+    })
+    .prepare(),
+)
+
+const selectLast = prepared((db) =>
+  db
+    .select({ seq: events.seq, hash: events.hash, replayHash: events.replayHash })
+    .from(events)
+    .where(eq(events.runId, sql.placeholder('run')))
+    .orderBy(desc(events.seq))
+    .limit(1)
+    .prepare(),
+)
+
+const selectAfter = prepared((db) =>
+  db
+    .select()
+    .from(events)
+    .where(and(eq(events.runId, sql.placeholder('run')), gt(events.seq, sql.placeholder('after'))))
+    .orderBy(asc(events.seq))
+    .limit(sql.placeholder('limit'))
+    .prepare(),
+)
+
+/** Where the chain of a run ends. */
+export type ChainEnd = Pick<Event, 'seq' | 'hash' | 'replayHash'>
+
+/** The database refuses an event that does not continue its run's chain. */
+export function insertEvent(db: Db, event: Event): void {
+  insert(db).run({
+    ...event,
+    stage: event.stage ?? null,
+    attempt: event.attempt ?? null,
+    cause: event.cause ?? null,
+    payload: canonicalJson(event.payload),
+    volatile: canonicalJson(event.volatile),
+  })
+}
+
+export function lastEvent(db: Db, runId: RunId): ChainEnd | undefined {
+  return selectLast(db).get({ run: runId })
+}
+
+/** Oldest first, `seq` above `after`. Throws `state_corrupt` for a row that holds no JSON. */
+export function readEvents(
+  db: Db,
+  runId: RunId,
+  { after, limit }: { after: number; limit: number },
+): Event[] {
+  const rows = selectAfter(db).all({ run: runId, after, limit })
+  return rows.map((row) => {
+    const { position: _, runId: run, payload, volatile, ...rest } = omitNulls(row)
+    const parse = (text: string) => parseObject(text, { run, seq: row.seq })
+    return { v: 1, run, ...rest, payload: parse(payload), volatile: parse(volatile) }
+  })
+}
+
+function parseObject(text: string, { run, seq }: { run: RunId; seq: number }): JsonObject {
+  try {
+    return JsonObject.parse(JSON.parse(text))
+  } catch (error) {
+    throw new OpenExecError('state_corrupt', `Cannot read event ${seq} of run "${run}"`, {
+      hint: `Check the timeline with \`openexec audit verify ${run}\``,
+      details: { run, seq },
+      cause: error,
+    })
+  }
+}

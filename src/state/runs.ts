@@ -1,0 +1,137 @@
+/**
+ * Rows of runs. A status changes only by `transitionRun()`, an owner only by `claimRun()`: both are
+ * compare-and-set, so that of two processes exactly one wins.
+ */
+import { and, desc, eq, inArray, isNull, notInArray, sql } from 'drizzle-orm'
+import {
+  OpenExecError,
+  type Run,
+  type RunId,
+  type RunStatus,
+  TERMINAL_STATUSES,
+} from '../schema/index.ts'
+import type { Db } from './database.ts'
+import { omitNulls } from './omit-nulls.ts'
+import { prepared } from './prepared.ts'
+import { runs } from './tables.ts'
+
+type Fixed = 'id' | 'taskId' | 'blueprint' | 'request' | 'createdAt'
+type Guarded = 'status' | 'owner' | 'cancelRequested'
+
+/** What may change freely; `null` clears a field. */
+export type RunPatch = { [Key in Exclude<keyof Run, Fixed | Guarded>]?: Run[Key] | null }
+
+const selectRun = prepared((db) =>
+  db
+    .select()
+    .from(runs)
+    .where(eq(runs.id, sql.placeholder('id')))
+    .prepare(),
+)
+
+export function insertRun(db: Db, run: Run): void {
+  db.insert(runs).values(run).run()
+}
+
+/** Throws `not_found`. */
+export function getRun(db: Db, id: RunId): Run {
+  const row = selectRun(db).get({ id })
+  if (row === undefined) throw missing(id)
+  return omitNulls(row)
+}
+
+/** Newest first. */
+export function listRuns(
+  db: Db,
+  { limit, status }: { limit: number; status: RunStatus | undefined },
+): Run[] {
+  const only = status === undefined ? undefined : eq(runs.status, status)
+  return db
+    .select()
+    .from(runs)
+    .where(only)
+    .orderBy(desc(runs.ordinal))
+    .limit(limit)
+    .all()
+    .map(omitNulls)
+}
+
+/** Runs from which a status can still follow, oldest first. */
+export function listUnfinishedRuns(db: Db): Run[] {
+  const rows = db
+    .select()
+    .from(runs)
+    .where(notInArray(runs.status, [...TERMINAL_STATUSES]))
+    .orderBy(runs.ordinal)
+    .all()
+  return rows.map(omitNulls)
+}
+
+/** Throws `not_found`. */
+export function updateRun(db: Db, id: RunId, patch: RunPatch): void {
+  if (Object.keys(patch).length === 0) return
+  const { changes } = db.update(runs).set(patch).where(eq(runs.id, id)).run()
+  if (changes === 0) throw missing(id)
+}
+
+export interface RunTransition {
+  from: readonly RunStatus[]
+  patch: RunPatch & { status: RunStatus }
+}
+
+/** Moves a run on when it stands where the caller believes; false when it does not. */
+export function transitionRun(db: Db, id: RunId, { from, patch }: RunTransition): boolean {
+  const { changes } = db
+    .update(runs)
+    .set(patch)
+    .where(and(eq(runs.id, id), inArray(runs.status, [...from])))
+    .run()
+  return changes === 1
+}
+
+/**
+ * Takes (or with `owner: undefined` gives up) an unfinished run whose owner is `expectedOwner`;
+ * false when another process was first.
+ */
+export function claimRun(
+  db: Db,
+  id: RunId,
+  { owner, expectedOwner }: { owner: string | undefined; expectedOwner: string | undefined },
+): boolean {
+  const expected = expectedOwner === undefined ? isNull(runs.owner) : eq(runs.owner, expectedOwner)
+  const { changes } = db
+    .update(runs)
+    .set({ owner: owner ?? null })
+    .where(and(eq(runs.id, id), expected, notInArray(runs.status, [...TERMINAL_STATUSES])))
+    .run()
+  return changes === 1
+}
+
+/** Gives up a run, ended or not; false when somebody else owns it. */
+export function releaseRun(db: Db, id: RunId, { owner }: { owner: string }): boolean {
+  const mine = and(eq(runs.id, id), eq(runs.owner, owner))
+  return db.update(runs).set({ owner: null }).where(mine).run().changes === 1
+}
+
+/** Asks the owner to stop. True the first time; false when asked before or already ended. */
+export function requestCancel(db: Db, id: RunId): boolean {
+  getRun(db, id)
+  const { changes } = db
+    .update(runs)
+    .set({ cancelRequested: true })
+    .where(
+      and(
+        eq(runs.id, id),
+        eq(runs.cancelRequested, false),
+        notInArray(runs.status, [...TERMINAL_STATUSES]),
+      ),
+    )
+    .run()
+  return changes === 1
+}
+
+function missing(id: RunId): OpenExecError {
+  return new OpenExecError('not_found', `Cannot find run "${id}"`, {
+    hint: 'List runs with `openexec ps`',
+  })
+}

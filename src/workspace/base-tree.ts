@@ -1,0 +1,69 @@
+/** Looks through the tree a workspace is to be made of, before a byte of it is written. */
+import { OpenExecError } from '../schema/index.ts'
+import { type BytePath, toName } from './byte-path.ts'
+import { type GitCaller, gitStream } from './git.ts'
+import { type ObjectStore, storePlace } from './object-store.ts'
+import { nulRecords, parseTreeEntry } from './records.ts'
+
+/** What a workspace may hold at its start. */
+export interface BaseTreeLimits {
+  entries: number
+  /** Sum of all files. */
+  bytes: number
+}
+
+export interface BaseTreeSurvey {
+  entries: number
+  bytes: number
+  /** Paths the predicate named. */
+  denied: BytePath[]
+  submodules: BytePath[]
+}
+
+export const BASE_TREE_LIMITS: BaseTreeLimits = { entries: 1_000_000, bytes: 20 * 1024 ** 3 }
+
+/** Throws `repository_invalid` when the tree exceeds a limit. */
+export async function surveyTree(
+  caller: GitCaller,
+  store: ObjectStore,
+  request: {
+    tree: string
+    denyRead(path: string | Uint8Array): boolean
+    limits: BaseTreeLimits
+  },
+): Promise<BaseTreeSurvey> {
+  const { limits } = request
+  const survey: BaseTreeSurvey = { entries: 0, bytes: 0, denied: [], submodules: [] }
+  const args = ['ls-tree', '-r', '-l', '-z', '--full-tree', request.tree]
+  const listing = gitStream(caller, storePlace(store), args)
+  try {
+    for await (const records of nulRecords(listing.stdout)) {
+      for (const record of records) {
+        const { mode, path } = parseTreeEntry(record)
+        survey.entries += 1
+        survey.bytes += sizeOf(record)
+        if (mode === '160000') survey.submodules.push(path)
+        if (request.denyRead(toName(path))) survey.denied.push(path)
+      }
+      if (survey.entries > limits.entries) throw over(`${limits.entries} files`)
+      if (survey.bytes > limits.bytes) throw over(`${limits.bytes} bytes`)
+    }
+    await listing.done
+    return survey
+  } finally {
+    listing.kill()
+  }
+}
+
+/** "mode type oid    size<TAB>path"; a submodule has "-" for a size. */
+function sizeOf(record: string): number {
+  const tab = record.indexOf('\t')
+  const size = Number(record.slice(record.lastIndexOf(' ', tab) + 1, tab))
+  return Number.isNaN(size) ? 0 : size
+}
+
+function over(what: string): OpenExecError {
+  return new OpenExecError('repository_invalid', `Cannot make a workspace: the tree has over ${what}`, {
+    hint: 'Choose a smaller repository or an earlier commit',
+  })
+}

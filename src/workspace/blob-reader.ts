@@ -1,0 +1,83 @@
+/** Reads objects one after the other through one `git cat-file --batch`, in pieces. */
+import { OpenExecError } from '../schema/index.ts'
+import type { GitPlace } from './git-environment.ts'
+import type { GitCaller } from './git.ts'
+import { gitStream } from './git.ts'
+
+export interface BlobReader {
+  /** Hands the content on in pieces and returns its size; `workspace_failed` when it is missing. */
+  pipe(oid: string, sink: (piece: Buffer) => void): Promise<number>
+  /** The whole content, at most `maxBytes`. */
+  read(oid: string, maxBytes: number): Promise<Buffer>
+  close(): Promise<void>
+}
+
+export function openBlobReader(caller: GitCaller, place: GitPlace): BlobReader {
+  const stream = gitStream(caller, place, ['cat-file', '--batch'])
+  const chunks = stream.stdout[Symbol.asyncIterator]()
+  let rest: Buffer = Buffer.alloc(0)
+  let broken = false
+
+  const more = async (): Promise<void> => {
+    const next = await chunks.next()
+    if (next.done === true) {
+      await stream.done
+      throw new OpenExecError('workspace_failed', 'Cannot read objects: git ended early')
+    }
+    // A stream without an encoding yields buffers only.
+    rest = rest.length === 0 ? (next.value as Buffer) : Buffer.concat([rest, next.value as Buffer])
+  }
+  const header = async (): Promise<string> => {
+    for (;;) {
+      const end = rest.indexOf(10)
+      if (end >= 0) {
+        const line = rest.toString('latin1', 0, end)
+        rest = rest.subarray(end + 1)
+        return line
+      }
+      await more()
+    }
+  }
+  const pipe = async (oid: string, sink: (piece: Buffer) => void): Promise<number> => {
+    if (broken) throw new OpenExecError('workspace_failed', 'Cannot read objects: reader is broken')
+    broken = true
+    stream.stdin.write(`${oid}\n`)
+    const size = sizeOf(await header(), oid)
+    for (let left = size; left > 0; ) {
+      if (rest.length === 0) await more()
+      const piece = rest.subarray(0, left)
+      rest = rest.subarray(piece.length)
+      left -= piece.length
+      sink(piece)
+    }
+    if (rest.length === 0) await more()
+    rest = rest.subarray(1)
+    broken = false
+    return size
+  }
+  return {
+    pipe,
+    async read(oid, maxBytes) {
+      const pieces: Buffer[] = []
+      let kept = 0
+      await pipe(oid, (piece) => {
+        kept += piece.length
+        if (kept <= maxBytes) pieces.push(Buffer.from(piece))
+      })
+      if (kept <= maxBytes) return Buffer.concat(pieces)
+      throw new OpenExecError('workspace_failed', `Cannot read object ${oid}: over ${maxBytes} bytes`)
+    },
+    async close() {
+      stream.kill()
+      await stream.done.catch(() => undefined)
+    },
+  }
+}
+
+function sizeOf(line: string, oid: string): number {
+  const size = /^[0-9a-f]+ [a-z]+ (\d+)$/.exec(line)?.[1]
+  if (size !== undefined) return Number(size)
+  throw new OpenExecError('workspace_failed', `Cannot read object ${oid}: not in the repository`, {
+    hint: 'The object may be missing from a partial clone, or its commit was removed from the repository',
+  })
+}

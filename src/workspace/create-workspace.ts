@@ -1,0 +1,187 @@
+/**
+ * Makes the workspace of a run: a real worktree of the user's repository, filled without running
+ * anything of the repository, and a private git directory for the inside. Either all of it exists
+ * afterwards or nothing does.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { OpenExecError } from '../schema/index.ts'
+import { type BaseTreeLimits, surveyTree } from './base-tree.ts'
+import { commitTree } from './commits.ts'
+import { errorCode } from './directory.ts'
+import { openObjectWriter } from './fast-import.ts'
+import type { GitCaller } from './git.ts'
+import { throwIfCancelled } from './git-process.ts'
+import { packDifference, packOneCommit } from './history-pack.ts'
+import { commitTimeS, materialise, type Ownership } from './materialise.ts'
+import type { Source } from './open-source.ts'
+import { GIT_FILE, writePrivateGitDir } from './private-gitdir.ts'
+import { removeSlot } from './remove-workspace.ts'
+import { type History, type Slot, slotAt, type WorkspaceRecord, writeRecord } from './slot.ts'
+import { addWorktreeEntry } from './worktree-entry.ts'
+
+export interface CreateRequest {
+  source: Source
+  runId: string
+  /** Absolute, must not exist; its parent must. */
+  slotDir: string
+  /** Whom the tree belongs to inside; only root can give it to somebody else. */
+  uid: number
+  gid: number
+  /** Paths the sandbox must not be able to read. */
+  denyRead(path: string | Uint8Array): boolean
+  history: 'full' | 'head'
+  limits: BaseTreeLimits
+  nowMs: number
+}
+
+/**
+ * Throws `repository_invalid` or `repository_unsafe` when the tree cannot become a workspace,
+ * `workspace_failed` when the host cannot hold it, `conflict` when the slot is taken.
+ */
+export async function createWorkspace(
+  caller: GitCaller,
+  request: CreateRequest,
+): Promise<{ slot: Slot; record: WorkspaceRecord }> {
+  throwIfCancelled(caller.signal, 'create the workspace')
+  const slot = slotAt(request.slotDir)
+  makeSlot(slot)
+  try {
+    const record = await fill(caller, slot, request)
+    return { slot, record }
+  } catch (error) {
+    await removeSlot(slot.dir, { commonDir: request.source.commonDir, runId: request.runId })
+    if (error instanceof OpenExecError) throw explained(error, request.source)
+    throw new OpenExecError('workspace_failed', `Cannot create workspace "${slot.dir}"`, {
+      hint: 'Check the free space and your rights below the state directory',
+      cause: error,
+    })
+  }
+}
+
+async function fill(
+  caller: GitCaller,
+  slot: Slot,
+  request: CreateRequest,
+): Promise<WorkspaceRecord> {
+  const { source, runId } = request
+  const owner: Ownership = { uid: request.uid, gid: request.gid }
+  const { store } = source
+  const survey = await surveyTree(caller, store, { ...request, tree: source.tree })
+  await addWorktreeEntry(caller, source, { slot, runId, commit: source.anchor })
+  const inside = await insideOf(caller, request, survey.denied)
+  await writePrivateGitDir(caller, source, { slot, runId, ...inside })
+  await packHistory(caller, slot, { source, ...inside })
+  const mtimeS = await commitTimeS(caller, store, { commit: source.commit, nowMs: request.nowMs })
+  await materialise(caller, store, { slot, tree: inside.tree, owner, mtimeS })
+  fs.writeFileSync(path.join(slot.tree, '.git'), GIT_FILE, { mode: 0o644 })
+  fs.writeFileSync(path.join(slot.index, 'git-file'), GIT_FILE, { mode: 0o644 })
+  fs.writeFileSync(path.join(slot.index, 'no-alternates'), '', { mode: 0o644 })
+  giveAway(slot, owner)
+  const record: WorkspaceRecord = {
+    version: 1,
+    runId,
+    root: source.root,
+    sourceGitDir: source.gitDir,
+    commonDir: source.commonDir,
+    objectDirs: [...source.objectDirs],
+    objectFormat: source.objectFormat,
+    store: store.gitDir,
+    baseCommit: source.commit,
+    baseTree: source.tree,
+    insideCommit: inside.commit,
+    history: inside.history,
+    denied: survey.denied,
+    submodules: survey.submodules,
+    ...owner,
+  }
+  writeRecord(slot, record)
+  return record
+}
+
+interface Inside {
+  commit: string
+  tree: string
+  history: History
+}
+
+/** What git inside starts from: the base commit, or one that never had the denied paths. */
+async function insideOf(
+  caller: GitCaller,
+  request: CreateRequest,
+  denied: readonly string[],
+): Promise<Inside> {
+  const { source, runId } = request
+  if (denied.length === 0) {
+    // Objects the sandbox's account cannot open would break git inside.
+    const readable = readableFor(request.uid, source.objectDirs)
+    const history = request.history === 'full' && readable ? 'full' : 'head'
+    return { commit: source.commit, tree: source.tree, history }
+  }
+  const writer = openObjectWriter(caller, source.store)
+  try {
+    const edits = denied.map((hidden) => ({ path: hidden, entry: undefined }))
+    const ref = `refs/openexec/runs/${runId}/inside`
+    const tree = await writer.tree(source.tree, edits, ref)
+    const message = 'Base of the run\n'
+    const commit = await commitTree(caller, source.store, { tree, parents: [], message, author: undefined })
+    return { commit, tree, history: 'filtered' }
+  } finally {
+    await writer.close()
+  }
+}
+
+async function packHistory(
+  caller: GitCaller,
+  slot: Slot,
+  inside: Inside & { source: Source },
+): Promise<void> {
+  const { source, commit, history } = inside
+  if (history !== 'full') return packOneCommit(caller, source.store, { slot, commit })
+  if (commit === source.anchor) return undefined
+  return packDifference(caller, source.store, { slot, commit, known: source.anchor })
+}
+
+function readableFor(uid: number, objectDirs: readonly string[]): boolean {
+  if (uid === process.getuid?.()) return true
+  return objectDirs.every((directory) => {
+    const stats = [directory, path.join(directory, 'pack')].map((name) =>
+      fs.statSync(name, { throwIfNoEntry: false }),
+    )
+    return stats.every((stat) => stat === undefined || (stat.mode & 0o005) === 0o005)
+  })
+}
+
+function makeSlot(slot: Slot): void {
+  try {
+    fs.mkdirSync(slot.dir, { mode: 0o700 })
+    fs.mkdirSync(slot.git, { mode: 0o755 })
+    fs.mkdirSync(slot.index, { mode: 0o700 })
+  } catch (error) {
+    const taken = errorCode(error) === 'EEXIST'
+    throw new OpenExecError(
+      taken ? 'conflict' : 'workspace_failed',
+      `Cannot create workspace "${slot.dir}": ${taken ? 'it exists' : (errorCode(error) ?? 'failed')}`,
+      { hint: 'Check the state directory, or run `openexec gc`', cause: error },
+    )
+  }
+}
+
+/** The tree's own entries have their owner already. */
+function giveAway(slot: Slot, owner: Ownership): void {
+  if (process.getuid?.() !== 0) return
+  const below = fs.readdirSync(slot.git, { recursive: true, encoding: 'utf8' })
+  for (const name of ['', ...below]) fs.lchownSync(path.join(slot.git, name), owner.uid, owner.gid)
+  for (const file of [slot.tree, path.join(slot.tree, '.git')]) {
+    fs.lchownSync(file, owner.uid, owner.gid)
+  }
+}
+
+/** A failure on a partial clone is most likely a missing object. */
+function explained(error: OpenExecError, source: Source): OpenExecError {
+  if (!source.partial || error.code !== 'workspace_failed') return error
+  return new OpenExecError('repository_invalid', error.message, {
+    hint: 'The repository is a partial clone and nothing is fetched here: run `git fetch --refetch --no-filter`',
+    cause: error,
+  })
+}

@@ -1,0 +1,103 @@
+/**
+ * Writes blobs and trees into the object store through one `git fast-import`: contents go in behind
+ * their length and names quoted, so no byte of either is ever read as a command, and the cost follows
+ * what changed, not the size of the repository.
+ */
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { OpenExecError } from '../schema/index.ts'
+import { type BytePath, quotePath } from './byte-path.ts'
+import type { GitCaller } from './git.ts'
+import { gitStream } from './git.ts'
+import type { GitStream } from './git-process.ts'
+import { FIXED_IDENTITY, type ObjectStore, storePlace } from './object-store.ts'
+
+export interface TreeEdit {
+  path: BytePath
+  /** Undefined removes the path. */
+  entry: { mode: string; oid: string } | undefined
+}
+
+export interface ObjectWriter {
+  /** Stores one blob; `pieces` must add up to `size`. */
+  blob(size: number, pieces: Iterable<Uint8Array>): Promise<void>
+  /**
+   * Applies edits to a tree and returns the new tree's id. The result is kept from garbage
+   * collection by `ref`. Nothing can be written after it.
+   */
+  tree(base: string, edits: readonly TreeEdit[], ref: string): Promise<string>
+  /** Gives up whatever was written; safe to call after `tree()`. */
+  close(): Promise<void>
+}
+
+/** Starts git on the first write. */
+export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectWriter {
+  let stream: GitStream | undefined
+  const started = (): GitStream => {
+    stream ??= gitStream(caller, storePlace(store), [
+      'fast-import',
+      '--quiet',
+      '--done',
+      '--force',
+      '--depth=0',
+      '--date-format=raw-permissive',
+    ])
+    return stream
+  }
+  return {
+    async blob(size, pieces) {
+      const { stdin } = started()
+      await write(started(), `blob\ndata ${size}\n`)
+      for (const piece of pieces) await write(started(), piece)
+      stdin.write('\n')
+    },
+    async tree(base, edits, ref) {
+      const git = started()
+      const answer = readLine(git.stdout)
+      await write(git, `commit ${ref}\ncommitter ${committer()}\ndata 0\nM 040000 ${base} ""\n`)
+      for (const { path, entry } of edits) {
+        if (entry === undefined) await write(git, `D ${quotePath(path)}\n`)
+      }
+      for (const { path, entry } of edits) {
+        if (entry !== undefined) await write(git, `M ${entry.mode} ${entry.oid} ${quotePath(path)}\n`)
+      }
+      git.stdin.end('ls ""\n\ndone\n')
+      const line = await answer
+      await git.done
+      return treeOf(line, store)
+    },
+    async close() {
+      stream?.kill()
+      await stream?.done.catch(() => undefined)
+    },
+  }
+}
+
+async function write(git: GitStream, bytes: string | Uint8Array): Promise<void> {
+  if (git.stdin.write(bytes)) return
+  // A process that has ended never drains; its failure is the answer.
+  await Promise.race([once(git.stdin, 'drain'), once(git.stdin, 'close'), git.done])
+}
+
+async function readLine(stdout: Readable): Promise<string> {
+  let text = ''
+  for await (const chunk of stdout) text = (text + String(chunk)).slice(0, 1024)
+  return text
+}
+
+function treeOf(line: string, store: ObjectStore): string {
+  const oid = /^040000 tree ([0-9a-f]+)\t/.exec(line)?.[1]
+  if (oid !== undefined) return oid
+  // The root of a tree without any entry is "missing".
+  if (line.startsWith('missing')) return EMPTY_TREE[store.objectFormat]
+  throw new OpenExecError('workspace_failed', 'Cannot write the tree of the workspace: no answer of git')
+}
+
+function committer(): string {
+  return `${FIXED_IDENTITY.name} <${FIXED_IDENTITY.email}> ${FIXED_IDENTITY.date}`
+}
+
+export const EMPTY_TREE = {
+  sha1: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
+  sha256: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
+} as const

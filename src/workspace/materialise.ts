@@ -1,0 +1,132 @@
+/**
+ * Writes a tree into the empty worktree of a run. Git does the writing, with our configuration and
+ * attributes only, so that blobs arrive byte for byte and no filter runs. Then every path gets the
+ * sandbox's owner and the commit's time, and the index records how it lies there.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { OpenExecError } from '../schema/index.ts'
+import { type BytePath, fsPath, parentsOf } from './byte-path.ts'
+import type { GitPlace } from './git-environment.ts'
+import { encodeIndex, type IndexEntry } from './git-index.ts'
+import { type GitCaller, gitLine, gitStream, gitTry } from './git.ts'
+import { type ObjectStore, storePlace } from './object-store.ts'
+import { nulRecords, parseTreeEntry, type TreeEntry } from './records.ts'
+import type { Slot } from './slot.ts'
+import { pauser } from './walk.ts'
+
+export interface Ownership {
+  uid: number
+  gid: number
+}
+
+/** File of the host with the stats of the fresh workspace, in git's index format. */
+export const BASE_INDEX = 'base-index'
+
+/** Throws `repository_unsafe` when the tree holds a path git refuses to write. */
+export async function materialise(
+  caller: GitCaller,
+  store: ObjectStore,
+  target: { slot: Slot; tree: string; owner: Ownership; mtimeS: number },
+): Promise<void> {
+  const { slot } = target
+  const indexFile = path.join(slot.index, 'checkout')
+  const place: GitPlace = { ...storePlace(store), workTree: slot.tree, indexFile }
+  await readTree(caller, place, target.tree)
+  const { code, stderr } = await checkout(caller, place)
+  if (code !== 0) throw new OpenExecError('workspace_failed', `Cannot write the workspace: ${stderr}`)
+  const entries = await settle(caller, place, target)
+  const index = encodeIndex(entries, store.objectFormat)
+  fs.writeFileSync(path.join(slot.git, 'index'), index, { mode: 0o644 })
+  fs.writeFileSync(path.join(slot.index, BASE_INDEX), index, { mode: 0o600 })
+  fs.rmSync(indexFile, { force: true })
+}
+
+/** Time for the files of a commit: its own, but old enough that any later write shows. */
+export async function commitTimeS(
+  caller: GitCaller,
+  store: ObjectStore,
+  at: { commit: string; nowMs: number },
+): Promise<number> {
+  const args = ['rev-list', '--max-count=1', '--no-commit-header', '--format=%ct', at.commit]
+  const seconds = Number(await gitLine(caller, storePlace(store), args))
+  const newest = Math.floor(at.nowMs / 1000) - 10
+  return Math.max(OLDEST_S, Math.min(Number.isSafeInteger(seconds) ? seconds : newest, newest))
+}
+
+/** 1980-01-02: archives that tools make of a workspace cannot hold earlier times. */
+const OLDEST_S = 315_619_200
+
+async function readTree(caller: GitCaller, place: GitPlace, tree: string): Promise<void> {
+  const { code, stderr } = await gitTry(caller, place, ['read-tree', tree])
+  if (code === 0) return
+  throw new OpenExecError('repository_unsafe', `Cannot make a workspace of tree ${tree}: ${stderr}`, {
+    hint: 'The commit holds a path git refuses, such as one that reads as ".git"',
+  })
+}
+
+async function checkout(caller: GitCaller, place: GitPlace) {
+  return gitTry(caller, place, ['-c', 'checkout.workers=1', 'checkout-index', '--all', '--quiet'])
+}
+
+/** Owner and time of everything, and the stats that result. */
+async function settle(
+  caller: GitCaller,
+  place: GitPlace,
+  target: { slot: Slot; owner: Ownership; mtimeS: number },
+): Promise<IndexEntry[]> {
+  const { slot, owner } = target
+  const chown = process.getuid?.() === 0
+  const pause = pauser(caller.signal)
+  const directories = new Set<BytePath>()
+  const entries: IndexEntry[] = []
+  const listing = gitStream(caller, place, ['ls-files', '--stage', '-z'])
+  try {
+    for await (const records of nulRecords(listing.stdout)) {
+      for (const record of records) {
+        await pause()
+        const entry = parseTreeEntry(record)
+        for (const parent of parentsOf(entry.path)) {
+          if (directories.has(parent)) break
+          directories.add(parent)
+        }
+        entries.push(settleOne(slot, entry, { owner, chown, mtimeS: target.mtimeS }))
+      }
+    }
+    await listing.done
+  } finally {
+    listing.kill()
+  }
+  if (chown) {
+    fs.lchownSync(slot.tree, owner.uid, owner.gid)
+    for (const directory of directories) {
+      fs.lchownSync(fsPath(slot.tree, directory), owner.uid, owner.gid)
+    }
+  }
+  return entries
+}
+
+function settleOne(
+  slot: Slot,
+  entry: TreeEntry,
+  options: { owner: Ownership; chown: boolean; mtimeS: number },
+): IndexEntry {
+  const file = fsPath(slot.tree, entry.path)
+  if (options.chown) fs.lchownSync(file, options.owner.uid, options.owner.gid)
+  fs.lutimesSync(file, options.mtimeS, options.mtimeS)
+  const stat = fs.lstatSync(file)
+  return {
+    path: entry.path,
+    mode: Number.parseInt(entry.mode, 8),
+    oid: entry.oid,
+    ctimeS: Math.floor(stat.ctimeMs / 1000),
+    ctimeNs: Math.round((stat.ctimeMs % 1000) * 1e6),
+    mtimeS: options.mtimeS,
+    mtimeNs: 0,
+    dev: stat.dev,
+    ino: stat.ino,
+    uid: stat.uid,
+    gid: stat.gid,
+    size: stat.size,
+  }
+}

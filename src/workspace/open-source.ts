@@ -1,0 +1,224 @@
+/**
+ * Opens the repository a run starts from: which commit, which tree, and what a run on it should know
+ * (uncommitted changes, submodules, a shallow history). Nothing is written to it.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { OpenExecError } from '../schema/index.ts'
+import { type BytePath, toText } from './byte-path.ts'
+import type { ObjectFormat } from './content.ts'
+import { type DirtyState, inspectCheckout } from './dirty-checkout.ts'
+import { checkFormat, findRepository, type FoundRepository } from './find-repository.ts'
+import { barePlace, type GitPlace } from './git-environment.ts'
+import { type GitCaller, gitLine, gitStream } from './git.ts'
+import { type ObjectStore, openObjectStore, storePlace } from './object-store.ts'
+import { nulRecords, parseTreeEntry } from './records.ts'
+import { openSourceGit, type SourceGit } from './source-git.ts'
+import { takeUncommitted } from './uncommitted-base.ts'
+
+export interface OpenSourceRequest {
+  /** Any directory inside the checkout. */
+  path: string
+  /** Branch, tag or commit; undefined takes what is checked out. */
+  ref: string | undefined
+  /** Takes uncommitted and untracked, not ignored, files into the base commit. */
+  includeDirty: boolean
+}
+
+export interface Source extends FoundRepository {
+  objectFormat: ObjectFormat
+  /** Object directories of the repository and all it borrows from, nearest first. */
+  objectDirs: readonly string[]
+  /** Base commit of the run. */
+  commit: string
+  tree: string
+  /** The commit of the user's own that `commit` is, or stands on when uncommitted changes are in it. */
+  anchor: string
+  /** Branch checked out, when the run starts from what is checked out. */
+  branch: string | undefined
+  dirty: DirtyState
+  /** Paths of submodules: empty directories in a workspace. */
+  submodules: readonly string[]
+  shallow: boolean
+  /** Whether objects may be missing because the clone was made with a filter. */
+  partial: boolean
+  store: ObjectStore
+}
+
+/** Entries a tree may have before it is refused. */
+export const TREE_ENTRIES_MAX = 1_000_000
+const ALTERNATES_MAX = 16
+const REF_PATTERN = /^(?!-)[A-Za-z0-9._/@{}^~+-]{1,200}$/
+
+/**
+ * Throws `repository_invalid` (no such path, no repository, bare, no commits, unknown ref) or
+ * `repository_unsafe` (extensions not known here), each with what to do about it.
+ */
+export async function openSource(
+  caller: GitCaller,
+  stateDir: string,
+  request: OpenSourceRequest,
+): Promise<Source> {
+  const { found, config, store } = await openRepositoryStore(caller, stateDir, request.path)
+  const client = openSourceGit(caller.program, sourcePlace(found), caller.signal)
+  const head = await resolveHead(client)
+  const anchor =
+    request.ref === undefined ? head : await resolveRef(client, request.ref, request)
+  if (anchor === undefined) throw noCommits(request.path)
+  const checkout = { found, store, head: head ?? anchor }
+  const dirty = await inspectCheckout(caller, checkout)
+  const commit = request.includeDirty ? await takeUncommitted(caller, checkout) : anchor
+  const tree = await gitLine(caller, storePlace(store), ['rev-parse', `${commit}^{tree}`])
+  return {
+    ...found,
+    objectFormat: store.objectFormat,
+    objectDirs: objectDirectories(found.commonDir),
+    commit,
+    tree,
+    anchor,
+    branch: request.ref === undefined ? await currentBranch(client) : undefined,
+    dirty,
+    submodules: (await submodulesOf(caller, store, tree)).map(toText),
+    shallow: fs.existsSync(path.join(found.commonDir, 'shallow')),
+    partial: isPartial(config),
+    store,
+  }
+}
+
+/** The repository of a path and where its results are kept; needs no commit and no ref. */
+export async function openRepositoryStore(
+  caller: GitCaller,
+  stateDir: string,
+  start: string,
+): Promise<{ found: FoundRepository; config: RepositoryConfig; store: ObjectStore }> {
+  const found = findRepository(start)
+  const config = await readConfig(caller, found.commonDir)
+  const objectFormat = checkFormat(config, found.root)
+  const store = openObjectStore(stateDir, { commonDir: found.commonDir, objectFormat })
+  return { found, config, store }
+}
+
+/** Keys in lower case; a key without a value has an empty one. */
+export type RepositoryConfig = ReadonlyMap<string, string>
+
+function isPartial(config: RepositoryConfig): boolean {
+  if (config.has('extensions.partialclone')) return true
+  return [...config.keys()].some((key) => /^remote\..*\.promisor$/.test(key))
+}
+
+export function sourcePlace(found: FoundRepository): GitPlace {
+  return { ...barePlace(found.gitDir), commonDir: found.commonDir }
+}
+
+/** The repository's own configuration file, without includes. */
+export async function readConfig(
+  caller: GitCaller,
+  commonDir: string,
+): Promise<RepositoryConfig> {
+  const file = path.join(commonDir, 'config')
+  const client = openSourceGit(caller.program, barePlace('/nonexistent'), caller.signal)
+  const listed = await client.ask(['config', '--file', file, '--no-includes', '--list', '--null'])
+  if (listed === undefined) {
+    throw new OpenExecError('repository_invalid', `Cannot read "${file}"`, {
+      hint: 'Check your rights on the repository and run `git config --list` in it',
+    })
+  }
+  return new Map(
+    listed.split('\0').map((record) => {
+      const [key = '', ...value] = record.split('\n')
+      return [key.toLowerCase(), value.join('\n')] as const
+    }),
+  )
+}
+
+async function resolveRef(
+  client: SourceGit,
+  ref: string,
+  request: OpenSourceRequest,
+): Promise<string> {
+  if (request.includeDirty && ref !== 'HEAD') {
+    throw new OpenExecError('bad_request', `Cannot take uncommitted changes with ref "${ref}"`, {
+      hint: 'Leave out either the ref or the uncommitted changes',
+    })
+  }
+  if (!REF_PATTERN.test(ref) || ref.includes('..') || ref.includes('@{')) {
+    throw new OpenExecError('repository_invalid', `Cannot use ref ${JSON.stringify(ref)}: malformed`, {
+      hint: 'Name a branch, a tag or a commit id',
+    })
+  }
+  const commit = await client.ask([...VERIFY, '--end-of-options', `${ref}^{commit}`])
+  if (commit !== undefined && commit !== '') return commit
+  throw new OpenExecError('repository_invalid', `Cannot find ref "${ref}" in "${request.path}"`, {
+    hint: 'See `git branch --all` and `git tag` for what there is; fetch it first if it is remote',
+  })
+}
+
+const VERIFY = ['rev-parse', '--verify', '--quiet']
+
+async function resolveHead(client: SourceGit): Promise<string | undefined> {
+  const commit = await client.ask([...VERIFY, 'HEAD^{commit}'])
+  return commit === '' ? undefined : commit
+}
+
+function noCommits(start: string): OpenExecError {
+  return new OpenExecError('repository_invalid', `Cannot use repository "${start}": it has no commits`, {
+    hint: 'Commit something first: `git add -A && git commit -m "First commit"`',
+  })
+}
+
+async function currentBranch(client: SourceGit): Promise<string | undefined> {
+  const branch = await client.ask(['symbolic-ref', '--quiet', '--short', 'HEAD'])
+  return branch === '' ? undefined : branch
+}
+
+async function submodulesOf(
+  caller: GitCaller,
+  store: ObjectStore,
+  tree: string,
+): Promise<BytePath[]> {
+  const submodules: BytePath[] = []
+  let entries = 0
+  const listing = gitStream(caller, storePlace(store), ['ls-tree', '-r', '-z', '--full-tree', tree])
+  try {
+    for await (const records of nulRecords(listing.stdout)) {
+      entries += records.length
+      if (entries > TREE_ENTRIES_MAX) throw tooManyEntries()
+      for (const record of records) {
+        if (record.startsWith('160000')) submodules.push(parseTreeEntry(record).path)
+      }
+    }
+    await listing.done
+  } finally {
+    listing.kill()
+  }
+  return submodules
+}
+
+function tooManyEntries(): OpenExecError {
+  return new OpenExecError(
+    'repository_invalid',
+    `Cannot use the repository: its tree has over ${TREE_ENTRIES_MAX} entries`,
+    { hint: 'Choose a smaller repository or an earlier commit' },
+  )
+}
+
+/** The object directory and, by its `info/alternates`, all it borrows from. */
+function objectDirectories(commonDir: string): string[] {
+  const found: string[] = []
+  const pending = [path.join(commonDir, 'objects')]
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+    if (!fs.existsSync(next)) continue
+    const directory = fs.realpathSync(next)
+    if (found.includes(directory)) continue
+    found.push(directory)
+    if (found.length > ALTERNATES_MAX) break
+    const alternates = path.join(directory, 'info/alternates')
+    if (!fs.existsSync(alternates)) continue
+    for (const line of fs.readFileSync(alternates, 'utf8').split('\n')) {
+      if (line !== '' && !line.startsWith('#') && !line.startsWith('"')) {
+        pending.push(path.resolve(directory, line))
+      }
+    }
+  }
+  return found
+}

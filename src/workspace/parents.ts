@@ -1,0 +1,58 @@
+/** Goes down from an open directory to the one a path lies in, component by component, no link followed. */
+import fs from 'node:fs'
+import type { BytePath } from './byte-path.ts'
+import { Directory, errorCode } from './directory.ts'
+
+export interface Located {
+  /** Directory the path lies in; the caller closes it. */
+  parent: Directory
+  name: BytePath
+}
+
+/** Undefined when a component is missing or is no directory. */
+export function locate(root: Directory, path: BytePath): Located | undefined {
+  try {
+    return descend(root, path, () => undefined)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
+    if (errorCode(error) === 'ELOOP') return undefined
+    throw error
+  }
+}
+
+/** The same, making the directories that are missing; `made` is told each of them. */
+export function locateOrMake(
+  root: Directory,
+  path: BytePath,
+  made: (directory: BytePath, parent: Directory, name: BytePath) => void,
+): Located {
+  return descend(root, path, (parent, name, directory) => {
+    if (parent.lstat(name) !== undefined) return
+    fs.mkdirSync(parent.at(name), 0o777)
+    made(directory, parent, name)
+  })
+}
+
+function descend(
+  root: Directory,
+  path: BytePath,
+  prepare: (parent: Directory, name: BytePath, path: BytePath) => void,
+): Located {
+  const components = path.split('/')
+  const name = components.pop() ?? ''
+  let parent = root.child('.')
+  let walked = ''
+  for (const component of components) {
+    walked = walked === '' ? component : `${walked}/${component}`
+    try {
+      prepare(parent, component, walked)
+      const child = parent.child(component)
+      parent.close()
+      parent = child
+    } catch (error) {
+      parent.close()
+      throw error
+    }
+  }
+  return { parent, name }
+}

@@ -1,0 +1,67 @@
+/** Takes a workspace away: its directory and its entry in the user's repository. Safe to repeat. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { listObjectStores } from './object-store.ts'
+import { removeTree } from './remove-tree.ts'
+import { readRecord, slotAt } from './slot.ts'
+import { listWorktreeEntries, removeWorktreeEntry } from './worktree-entry.ts'
+
+export async function removeSlot(
+  slotDir: string,
+  owner: { commonDir: string; runId: string } | undefined,
+): Promise<void> {
+  const known = owner ?? ownerOf(slotDir)
+  if (known !== undefined) removeWorktreeEntry(known.commonDir, slotDir, known.runId)
+  const [parent, name] = [path.dirname(slotDir), path.basename(slotDir)]
+  await removeTree(parent, name)
+  // What an earlier attempt had moved aside when it was cut off.
+  const rest = fs.existsSync(parent) ? fs.readdirSync(parent) : []
+  for (const left of rest) if (left.startsWith(`${name}.rm`)) await removeTree(parent, left)
+}
+
+export interface Swept {
+  /** Runs whose workspace was removed. */
+  removed: string[]
+  /** Slots that could not be removed. */
+  failed: { slotDir: string; error: unknown }[]
+}
+
+/** Removes each workspace below `<stateDir>/work` that no live run owns, and entries without one. */
+export async function sweepSlots(
+  stateDir: string,
+  isLive: (runId: string) => boolean,
+): Promise<Swept> {
+  const workDir = path.join(stateDir, 'work')
+  const stores = listObjectStores(stateDir)
+  const swept: Swept = { removed: [], failed: [] }
+  const remove = async (slotDir: string, runId: string): Promise<void> => {
+    try {
+      for (const { commonDir } of stores) removeWorktreeEntry(commonDir, slotDir, runId)
+      await removeSlot(slotDir, undefined)
+      swept.removed.push(runId)
+    } catch (error) {
+      swept.failed.push({ slotDir, error })
+    }
+  }
+  for (const name of fs.existsSync(workDir) ? fs.readdirSync(workDir) : []) {
+    // A name with a suffix is what an earlier removal had moved aside.
+    const runId = name.replace(/\.rm\d+$/, '')
+    if (!isLive(runId)) await remove(path.join(workDir, runId), runId)
+  }
+  for (const { commonDir } of stores) {
+    for (const { runId, slotDir } of listWorktreeEntries(commonDir, workDir)) {
+      if (!isLive(runId)) await remove(slotDir, runId)
+    }
+  }
+  return { ...swept, removed: [...new Set(swept.removed)] }
+}
+
+function ownerOf(slotDir: string): { commonDir: string; runId: string } | undefined {
+  try {
+    const { commonDir, runId } = readRecord(slotAt(slotDir))
+    return { commonDir, runId }
+  } catch {
+    // Without a record only the directory is left; a sweep finds the entry.
+    return undefined
+  }
+}

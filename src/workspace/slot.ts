@@ -1,0 +1,75 @@
+/**
+ * The directory of one run's workspace and what lies where in it. `tree/` and `git/` are given to the
+ * sandbox; `index/` holds what only the host reads; a slot directory itself is closed to others.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { z } from 'zod'
+import { OpenExecError } from '../schema/index.ts'
+
+export interface Slot {
+  dir: string
+  /** The worktree, /workspace inside. */
+  tree: string
+  /** The private git directory, /openexec/git inside. */
+  git: string
+  /** Host only. */
+  index: string
+}
+
+/** How much history git inside can reach; `filtered` is one commit without the denied paths. */
+export const History = z.enum(['full', 'head', 'filtered'])
+export type History = z.infer<typeof History>
+
+/** What is known of a workspace, kept in its slot so that another process can go on with it. */
+export const WorkspaceRecord = z.object({
+  version: z.literal(1),
+  runId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  root: z.string(),
+  sourceGitDir: z.string(),
+  commonDir: z.string(),
+  objectDirs: z.array(z.string()),
+  objectFormat: z.enum(['sha1', 'sha256']),
+  store: z.string(),
+  baseCommit: z.string(),
+  baseTree: z.string(),
+  /** Commit git inside starts from; differs from the base commit when history is filtered. */
+  insideCommit: z.string(),
+  history: History,
+  /** Base paths the sandbox must not see, one character per byte. */
+  denied: z.array(z.string()),
+  /** Paths of submodules, one character per byte. */
+  submodules: z.array(z.string()),
+  uid: z.number().int(),
+  gid: z.number().int(),
+})
+export type WorkspaceRecord = z.infer<typeof WorkspaceRecord>
+
+export function slotAt(dir: string): Slot {
+  return {
+    dir,
+    tree: path.join(dir, 'tree'),
+    git: path.join(dir, 'git'),
+    index: path.join(dir, 'index'),
+  }
+}
+
+export function writeRecord(slot: Slot, record: WorkspaceRecord): void {
+  fs.writeFileSync(path.join(slot.index, 'workspace.json'), JSON.stringify(record), { mode: 0o600 })
+}
+
+/** Throws `not_found` for a slot without a workspace, `workspace_failed` for one that is damaged. */
+export function readRecord(slot: Slot): WorkspaceRecord {
+  const file = path.join(slot.index, 'workspace.json')
+  if (!fs.existsSync(file)) {
+    throw new OpenExecError('not_found', `Cannot open workspace "${slot.dir}": there is none`)
+  }
+  try {
+    return WorkspaceRecord.parse(JSON.parse(fs.readFileSync(file, 'utf8')))
+  } catch (error) {
+    throw new OpenExecError('workspace_failed', `Cannot open workspace "${slot.dir}": damaged record`, {
+      hint: 'Remove the workspace with `openexec gc` and start the run again',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What is known of a workspace's files since they were last looked at: content id, mode, and the
+ * stats that tell an untouched file from another one. A file whose times lie too close to the look is
+ * read again, because a later write could leave them as they are.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { type BytePath, parentsOf } from './byte-path.ts'
+import { decodeIndex } from './git-index.ts'
+import { BASE_INDEX } from './materialise.ts'
+import type { Slot, WorkspaceRecord } from './slot.ts'
+
+export interface KnownFile {
+  /** Octal text. */
+  mode: string
+  oid: string
+  /** Undefined when the file has to be read to know. */
+  stat: FileStamp | undefined
+  /** Number of the last walk that met it. */
+  seen: number
+}
+
+export interface FileStamp {
+  size: number
+  ino: number
+  mtimeMs: number
+  ctimeMs: number
+}
+
+export interface TreeState {
+  /** Tree of the last snapshot. */
+  tree: string
+  files: Map<BytePath, KnownFile>
+  /** Every directory with a known file in it. */
+  directories: Set<BytePath>
+  walks: number
+}
+
+/** Times younger than this, seen from the look, prove nothing; in `ms`. */
+export const RACY_MS = 100
+
+/** State of a workspace as it was made, whatever has happened to its files since. */
+export function initialTreeState(slot: Slot, record: WorkspaceRecord): TreeState {
+  const bytes = fs.readFileSync(path.join(slot.index, BASE_INDEX))
+  const files = new Map<BytePath, KnownFile>()
+  for (const entry of decodeIndex(bytes, record.objectFormat)) {
+    files.set(entry.path, {
+      mode: entry.mode.toString(8).padStart(6, '0'),
+      oid: entry.oid,
+      stat: {
+        size: entry.size,
+        ino: entry.ino,
+        mtimeMs: entry.mtimeS * 1000 + entry.mtimeNs / 1e6,
+        ctimeMs: entry.ctimeS * 1000 + entry.ctimeNs / 1e6,
+      },
+      seen: 0,
+    })
+  }
+  return { tree: record.baseTree, files, directories: directoriesOf(files.keys()), walks: 0 }
+}
+
+export function stampOf(stat: fs.Stats): FileStamp {
+  return { size: stat.size, ino: stat.ino, mtimeMs: stat.mtimeMs, ctimeMs: stat.ctimeMs }
+}
+
+/** Whether a file still is what it was; sizes and inodes may have been cut to 32 bits. */
+export function isUntouched(known: FileStamp | undefined, now: FileStamp): boolean {
+  return (
+    known !== undefined &&
+    known.size >>> 0 === now.size >>> 0 &&
+    known.ino >>> 0 === now.ino >>> 0 &&
+    near(known.mtimeMs, now.mtimeMs) &&
+    near(known.ctimeMs, now.ctimeMs)
+  )
+}
+
+export function directoriesOf(paths: Iterable<BytePath>): Set<BytePath> {
+  const directories = new Set<BytePath>()
+  for (const file of paths) {
+    for (const parent of parentsOf(file)) {
+      if (directories.has(parent)) break
+      directories.add(parent)
+    }
+  }
+  return directories
+}
+
+/** Equal up to what a double and an index keep of a nanosecond time. */
+function near(a: number, b: number): boolean {
+  return Math.abs(a - b) < 0.001
+}
