@@ -8,9 +8,8 @@ export interface Config {
   stateDir: string | undefined
   /** Script of the `scripted` model; `--model-script` wins. */
   modelScript: string | undefined
-  /** Certificate files of private authorities, as the machine's own clients know them. */
-  certificateFiles: readonly string[]
-  home: string
+  /** Where programs such as git are looked for. */
+  path: string
   /** Colour and live progress are for people at a terminal. */
   colour: boolean
   ci: boolean
@@ -18,7 +17,7 @@ export interface Config {
 
 export function readConfig(env: Readonly<Record<string, string | undefined>> = process.env): Config {
   const home = env['HOME'] ?? homedir()
-  return Object.freeze({
+  const config: Config = {
     engine: Object.freeze({
       DOCKER_HOST: env['DOCKER_HOST'],
       DOCKER_CONTEXT: env['DOCKER_CONTEXT'],
@@ -30,11 +29,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
     }),
     stateDir: env['OPENEXEC_STATE'],
     modelScript: env['OPENEXEC_MODEL_SCRIPT'],
-    certificateFiles: [env['SSL_CERT_FILE'], env['NODE_EXTRA_CA_CERTS']].filter(
-      (file) => file !== undefined && file !== '',
-    ),
-    home,
+    path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',
     ci: env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false',
-  })
+  }
+  return Object.freeze(config)
 }

@@ -40,7 +40,7 @@ async function makeOwn(docker: Docker, problem: string): Promise<void> {
   const isRoot = process.getuid?.() === 0
   if (isRoot && !isInstalled('debootstrap') && isDebianLike()) await aptInstall(['debootstrap'])
   if (!isRoot || !isInstalled('debootstrap')) {
-    throw new OpenExecError('image_not_found', `Cannot get image "${OFFICIAL}": ${problem}`, {
+    throw new OpenExecError('engine_failed', `Cannot get image "${OFFICIAL}": ${problem}`, {
       hint: `Make it reachable (\`docker pull ${OFFICIAL}\`, a mirror in the engine's settings, or \`docker load\` of a saved copy), or run the command as root on Debian or Ubuntu, where set-up makes it with debootstrap`,
     })
   }

@@ -3,24 +3,23 @@
  * folder of set-up's own while it is made and is gone afterwards; nothing else of the machine
  * changes.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import type Docker from 'dockerode'
-import { pack } from 'tar-fs'
 import { OpenExecError } from '../../src/schema/index.ts'
 import { runQuietly } from './command.ts'
 
 const SUITE = 'bookworm'
 /** Not the temporary folder, which is often mounted without devices or programs. */
 const TREE = '/var/lib/openexec-setup/debootstrap'
-const LEFT_OUT =
-  /^(var\/cache\/apt|var\/lib\/apt\/lists|var\/log|usr\/share\/(doc|man|locale|info))\/./
+/** Caches, documentation, and what the kernel gives every container itself. */
+const LEFT_OUT = ['dev', 'proc', 'sys', 'run', 'var/cache/apt', 'var/lib/apt/lists', 'var/log']
+const DOCUMENTATION = ['doc', 'man', 'locale', 'info'].map((name) => `usr/share/${name}`)
 
 /** As Debian's own slim images: packages come without documentation and translations. */
-const SLIM = ['doc', 'man', 'locale', 'info']
-  .map((name) => `path-exclude /usr/share/${name}/*\n`)
-  .join('')
+const SLIM = DOCUMENTATION.map((folder) => `path-exclude /${folder}/*\n`).join('')
 
 export async function importDebian(docker: Docker, name: string): Promise<void> {
   try {
@@ -41,12 +40,18 @@ export async function importDebian(docker: Docker, name: string): Promise<void> 
   }
 }
 
+/** By `tar`, which keeps what a system consists of: hard links, sticky bits, the modes as they are. */
 async function importTree(docker: Docker, name: string): Promise<void> {
   const [repo, tag] = name.split(':')
-  const tar = pack(TREE, { ignore: (path) => LEFT_OUT.test(path.slice(TREE.length + 1)) })
-  const progress = await docker.importImage(Readable.from(tar), { repo, tag })
+  const leftOut = [...LEFT_OUT, ...DOCUMENTATION].map((folder) => `--exclude=./${folder}/*`)
+  const tar = spawn('tar', ['--create', '--numeric-owner', ...leftOut, '--directory', TREE, '.'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(tar, 'close')
+  const progress = await docker.importImage(tar.stdout, { repo, tag })
   progress.resume()
-  await new Promise((resolve, reject) => progress.once('end', resolve).once('error', reject))
+  const [[exitCode]] = await Promise.all([ended, once(progress, 'end')])
+  if (exitCode !== 0) throw new Error(`tar ended with exit code ${exitCode}`)
 }
 
 /** debootstrap may leave kernel file systems mounted when it is interrupted. */

@@ -5,6 +5,9 @@ import { z } from 'zod'
 /** Without news for so long, a registry is as good as not reachable. */
 const SILENCE_MS = 60_000
 
+/** What the client library puts before the words of the engine. */
+const CLIENT_PREFIX = /^\(HTTP code \d+\) [\w ]+ - /
+
 const Message = z.object({ error: z.string().optional() })
 
 /** Pulls an image. Returns why it could not, or nothing. */
@@ -21,7 +24,8 @@ export async function pull(docker: Docker, name: string): Promise<string | undef
     return undefined
   } catch (error) {
     if (abort.signal.aborted) return `no answer within ${SILENCE_MS / 1000} s`
-    return error instanceof Error ? error.message.trim() : String(error)
+    const message = error instanceof Error ? error.message : String(error)
+    return message.replace(CLIENT_PREFIX, '').trim()
   } finally {
     clearTimeout(timer)
   }

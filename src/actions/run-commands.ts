@@ -1,4 +1,5 @@
 /** Runs commands in a sandbox for one stage attempt: output spooled, both ends in the timeline. */
+import { open } from 'node:fs/promises'
 import {
   type Artifacts,
   openSpool,
@@ -10,7 +11,6 @@ import type { Redactor } from '../events/index.ts'
 import { type ExecResult, type NewEvent, OpenExecError, type RunId, type StepId } from '../schema/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { State } from '../state/index.ts'
-import { readFile } from 'node:fs/promises'
 import type { CommandOutcome, CommandRequest, KeptOutput } from './action.ts'
 
 export interface CommandDeps {
@@ -18,7 +18,7 @@ export interface CommandDeps {
   artifacts: Artifacts
   redactor: Redactor
   runId: RunId
-  stepId: StepId | undefined
+  stepId: StepId
   stage: string
   attempt: number
   /** The run's `output/` directory. */
@@ -63,8 +63,7 @@ export async function runCommandIn(
   const spooled = await spool.finish()
   const stored = await storeOutput(deps.artifacts, spooled)
   const { runId, stepId } = deps
-  const owner = { runId, name: step, ...(stepId !== undefined && { stepId }) }
-  deps.state.transact((tx) => recordOutput(deps.artifacts, tx, { ...owner, stored }))
+  deps.state.transact((tx) => recordOutput(deps.artifacts, tx, { runId, stepId, name: step, stored }))
   record(deps, 'command_completed', endOf(ran), {
     step,
     duration_ms: Math.round(ran.result.durationMs),
@@ -127,6 +126,17 @@ function kept({ file, sha256, bytes, truncated, tail }: SpooledStream): KeptOutp
     bytes,
     truncated,
     tail,
-    read: async (maxBytes) => (await readFile(file)).subarray(0, maxBytes),
+    read: (maxBytes) => readBeginning(file, maxBytes),
+  }
+}
+
+async function readBeginning(file: string, maxBytes: number): Promise<Uint8Array> {
+  const handle = await open(file, 'r')
+  try {
+    const { size } = await handle.stat()
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(size, maxBytes)), 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
   }
 }

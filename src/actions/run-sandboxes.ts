@@ -23,6 +23,8 @@ export interface RunSandboxesDeps {
   runId: RunId
   /** Everything of a specification that is the same for each sandbox of the run. */
   place: Omit<SandboxSpec, 'id' | 'run' | 'confinement' | 'mounts' | 'measure'>
+  /** The image the run was submitted with. */
+  imageId: string
   mounts(confinement: Confinement): SandboxSpec['mounts']
   measure: NonNullable<SandboxSpec['measure']>
   now(): number
@@ -108,12 +110,25 @@ async function openOne(
       },
       { signal },
     )
+    await refuseOtherImage(deps, sandbox)
     await tellOpened(deps, { id, sandbox, digest, wish, createdAt })
     return { id, stage: wish.stage, sandbox }
   } catch (error) {
     removeSandbox(deps.state.db, id)
     throw error
   }
+}
+
+/** A name can come to mean another image between two starts; the run's snapshot says which it is. */
+async function refuseOtherImage({ imageId }: RunSandboxesDeps, sandbox: Sandbox): Promise<void> {
+  const { name, id } = sandbox.receipt.image
+  if (id === imageId) return
+  await sandbox.close()
+  throw new OpenExecError(
+    'confinement_weaker',
+    `Cannot use image "${name}": it is ${id}, and the run began with ${imageId}`,
+    { hint: 'Start a new run, which takes the image as it is' },
+  )
 }
 
 async function tellOpened(

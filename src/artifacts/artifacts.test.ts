@@ -133,6 +133,19 @@ test.each([
   })
 })
 
+test('storing content again mends a blob that was cut short', async () => {
+  using state = openTestState()
+  using dir = openTestDir()
+  seedRun(state)
+  const artifacts = openArtifacts(state, dir.path)
+  const { id, sha256 } = await artifacts.save({ ...draft, content: text('hello') })
+  const path = blobPath(join(dir.path, 'blobs'), sha256)
+  chmodSync(path, 0o600)
+  writeFileSync(path, 'hel')
+  await artifacts.put(text('hello'))
+  expect(Buffer.from(await artifacts.read(id, { maxBytes: 9 })).toString()).toBe('hello')
+})
+
 test('an artifact is shown in the directory of its run, under a name that is safe', async () => {
   using state = openTestState()
   using dir = openTestDir()

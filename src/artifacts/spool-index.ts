@@ -1,13 +1,13 @@
 /**
  * The order in which two streams arrived, as run lengths in a file that readers follow.
  *
- * A task can change streams with every byte, so after `EXACT_LINES_MAX` lines the order is kept only
+ * A task can change streams with every byte, so after `exactLinesMax` lines the order is kept only
  * by windows: the file then grows by at most two lines for each window, however the task writes.
  */
+import { writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { SpoolEnd, SpoolHeader, Stream } from './spool-format.ts'
 
-const EXACT_LINES_MAX = 65_536
 /** `ms` and bytes after which a window is written. */
 const WINDOW_MS = 50
 const WINDOW_BYTES = 1024 * 1024
@@ -19,8 +19,16 @@ export interface SpoolIndex {
   close(): Promise<void>
 }
 
-export async function openSpoolIndex(path: string, header: SpoolHeader): Promise<SpoolIndex> {
-  const file = await open(path, 'ax', 0o600)
+/** Makes the index at once, so that its name is taken when the call returns. */
+export function createSpoolIndex(path: string, header: SpoolHeader): void {
+  writeFileSync(path, `${JSON.stringify(header)}\n`, { flag: 'wx', mode: 0o600 })
+}
+
+export async function openSpoolIndex(
+  path: string,
+  { exactLinesMax }: { exactLinesMax: number },
+): Promise<SpoolIndex> {
+  const file = await open(path, 'a')
   let lines = 0
   let waiting = { stdout: 0, stderr: 0 }
   let windowStart = 0
@@ -34,11 +42,10 @@ export async function openSpoolIndex(path: string, header: SpoolHeader): Promise
     const text = `${lineOf('stdout', stdout)}${lineOf('stderr', stderr)}`
     if (text !== '') await file.appendFile(text)
   }
-  await file.appendFile(`${JSON.stringify(header)}\n`)
   return {
     add: async (stream, bytes) => {
       lines += 1
-      if (lines <= EXACT_LINES_MAX) return await file.appendFile(lineOf(stream, bytes))
+      if (lines <= exactLinesMax) return await file.appendFile(lineOf(stream, bytes))
       waiting[stream] += bytes
       const full = waiting.stdout + waiting.stderr >= WINDOW_BYTES
       if (full || performance.now() - windowStart >= WINDOW_MS) return await flush()

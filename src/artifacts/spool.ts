@@ -15,14 +15,17 @@ import {
   leftOutOf,
   parseIndexName,
   type SpoolEnd,
+  type SpoolHeader,
   type Stream,
   streamPath,
   STREAMS,
 } from './spool-format.ts'
-import { openSpoolIndex, type SpoolIndex } from './spool-index.ts'
+import { createSpoolIndex, openSpoolIndex, type SpoolIndex } from './spool-index.ts'
 
 /** Bytes handed over and not yet on disk; a caller that awaits its writes stays far below. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024
+/** Changes of stream whose order is kept to the byte. */
+const EXACT_LINES_MAX = 65_536
 /** Bytes of the end that are given as text. */
 const TAIL_TEXT_BYTES = 16 * 1024
 
@@ -76,9 +79,9 @@ export async function openSpool(options: SpoolOptions): Promise<OutputSpool> {
     return file
   }
   try {
-    const base = freeBase(outputDir, step)
-    const header = { v: 1, step, ...caps } as const
-    const index = remember(await openSpoolIndex(indexPath(outputDir, base), header))
+    const base = claimBase(outputDir, { v: 1, step, ...caps })
+    const indexFile = indexPath(outputDir, base)
+    const index = remember(await openSpoolIndex(indexFile, { exactLinesMax: EXACT_LINES_MAX }))
     const path = (stream: Stream) => streamPath(outputDir, base, stream)
     const [stdout, stderr] = [
       remember(await openCappedFile(path('stdout'), caps)),
@@ -181,8 +184,10 @@ async function lastText(file: string): Promise<string> {
   }
 }
 
-/** `<step>-<n>` with the next `n` of the run. One process spools a run, and this does not yield. */
-function freeBase(outputDir: string, step: string): string {
+/** Takes `<step>-<n>` with the next `n` of the run: one process spools a run, and this does not yield. */
+function claimBase(outputDir: string, header: SpoolHeader): string {
   const numbers = readdirSync(outputDir).map((file) => parseIndexName(file)?.n ?? 0)
-  return `${safeName(step, '')}-${Math.max(0, ...numbers) + 1}`
+  const base = `${safeName(header.step, '')}-${Math.max(0, ...numbers) + 1}`
+  createSpoolIndex(indexPath(outputDir, base), header)
+  return base
 }

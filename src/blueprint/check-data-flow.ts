@@ -32,7 +32,8 @@ function alwaysProduced(graph: FlowGraph): Map<number, ReadonlySet<string>> {
       if (before === undefined || typeof to !== 'number') continue
       const brought = new Set([...before, ...produces])
       const known = incoming.get(to)
-      const left = known === undefined ? brought : new Set([...known].filter((name) => brought.has(name)))
+      const left =
+        known === undefined ? brought : new Set([...known].filter((name) => brought.has(name)))
       if (known !== undefined && left.size === known.size) continue
       incoming.set(to, left)
       changed = true

@@ -4,13 +4,13 @@
  * no test: those are behind `Environment`. Each stage attempt is two transactions with the effect in
  * between, so that a crash at any point leaves something `executeRun()` can go on from.
  */
-import type { Clock, GitOid, NewId, Reason, Run, RunId } from '../schema/index.ts'
+import { type Clock, type GitOid, type NewId, type Run, type RunId, StepId } from '../schema/index.ts'
 import type { Timeline } from '../events/index.ts'
 import { getRun, type State } from '../state/index.ts'
-import { endOfAbort, endOfError, type RunEnd, type StageOutcome } from './outcome.ts'
-import type { BlueprintPlan, StagePlan } from './plan.ts'
+import { endOfAbort, endOfError, type RunEnd, type StageOutcome, verdictOf } from './outcome.ts'
+import type { Plan, PlanStage } from './plan.ts'
 import { reduce } from './reduce.ts'
-import { beginRun, beginStep, endRun, endStep, nextAttempt, recordedState } from './record.ts'
+import { beginRun, beginStep, endRun, endStep, recordedState } from './record.ts'
 
 /** Everything a run touches outside of state; opened once, closed whatever happens. */
 export interface Environment {
@@ -26,7 +26,8 @@ export interface Environment {
 }
 
 export interface StageAttempt {
-  stage: StagePlan
+  step: StepId
+  stage: PlanStage
   attempt: number
   baseTree: GitOid
 }
@@ -43,9 +44,8 @@ export interface EngineDeps {
   timeline: Timeline
   now: Clock
   newId: NewId
-  loadPlan(run: Run): BlueprintPlan
-  /** `stages` are those that were completed before, when the run goes on after an interruption. */
-  open(run: Run, plan: BlueprintPlan, signal: AbortSignal): Promise<Environment>
+  loadPlan(run: Run): Promise<Plan>
+  open(run: Run, signal: AbortSignal): Promise<Environment>
 }
 
 export interface Engine {
@@ -70,8 +70,8 @@ export function createEngine(deps: EngineDeps): Engine {
 async function runToEnd(deps: EngineDeps, run: Run, signal: AbortSignal): Promise<RunEnd> {
   let environment: Environment | undefined
   try {
-    const plan = deps.loadPlan(run)
-    environment = await deps.open(run, plan, signal)
+    const plan = await deps.loadPlan(run)
+    environment = await deps.open(run, signal)
     return await runStages(deps, { run, plan, environment }, signal)
   } catch (error) {
     return signal.aborted ? endOfAbort(signal) : endOfError(error)
@@ -82,28 +82,34 @@ async function runToEnd(deps: EngineDeps, run: Run, signal: AbortSignal): Promis
 
 interface Opened {
   run: Run
-  plan: BlueprintPlan
+  plan: Plan
   environment: Environment
 }
 
 async function runStages(deps: EngineDeps, opened: Opened, signal: AbortSignal): Promise<RunEnd> {
   const { run, plan, environment } = opened
-  let { state, command, tree, last } = recordedState(deps, opened)
+  let { state, command, tree, restore } = recordedState(deps, opened)
   while (command.type === 'run_stage') {
     if (signal.aborted) return endOfAbort(signal)
-    if (last.retried) await environment.restore(tree)
-    const stage = stageOf(plan, command.stage)
-    const attempt = { stage, attempt: nextAttempt(deps, run.id, stage.id), baseTree: tree }
-    const step = beginStep(deps, run.id, attempt)
+    if (restore) await environment.restore(tree)
+    const attempt: StageAttempt = {
+      step: StepId.parse(deps.newId('step')),
+      stage: stageOf(plan, command.stage),
+      attempt: command.attempt,
+      baseTree: tree,
+    }
+    beginStep(deps, run.id, attempt)
     const outcome = await performChecked(environment, attempt, signal)
-    endStep(deps, { runId: run.id, step, attempt, outcome })
+    endStep(deps, run.id, { attempt, outcome })
     if (signal.aborted) return endOfAbort(signal)
-    tree = outcome.tree ?? tree
-    const { verdict, reason } = outcome
-    last = { ...outcome, retried: verdict === 'error' || verdict === 'timed_out' }
-    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason }))
+    const { verdict, reason, detail } = outcome
+    // What a crash left half done is no base for another attempt.
+    restore = verdict === 'error' || verdict === 'timed_out'
+    tree = restore ? tree : (outcome.tree ?? tree)
+    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason, detail }))
   }
-  return { status: command.status, reason: command.reason, detail: last.detail }
+  const { status, reason, detail } = command
+  return { status, reason, detail }
 }
 
 /** The verdict of a stage counts only once its tree is checked: a violation outranks any success. */
@@ -123,27 +129,23 @@ async function performChecked(
       artifacts: outcome.artifacts,
       tree,
       commit,
+      spent: outcome.spent,
     }
   } catch (error) {
     const end = signal.aborted ? endOfAbort(signal) : endOfError(error)
     return {
-      ...verdictOf(end),
+      verdict: verdictOf(end),
+      reason: end.reason,
       detail: end.detail,
       artifacts: [],
       tree: undefined,
       commit: undefined,
+      spent: undefined,
     }
   }
 }
 
-function verdictOf(end: RunEnd): Pick<StageOutcome, 'verdict' | 'reason'> {
-  if (end.status === 'cancelled') return { verdict: 'cancelled', reason: 'cancelled' }
-  const timedOut: Reason[] = ['timed_out', 'wall_limit']
-  const verdict = end.reason !== undefined && timedOut.includes(end.reason) ? 'timed_out' : 'error'
-  return { verdict, reason: end.reason }
-}
-
-function stageOf(plan: BlueprintPlan, id: string): StagePlan {
+function stageOf(plan: Plan, id: string): PlanStage {
   const stage = plan.stages.find((each) => each.id === id)
   if (stage === undefined) throw new Error(`Cannot find stage "${id}" in plan "${plan.name}"`)
   return stage

@@ -19,7 +19,7 @@ export interface Edge {
 export interface FlowGraph {
   stages: readonly Stage[]
   edges: readonly Edge[]
-  /** False when a route names nothing at all, so that nothing can be proved about paths. */
+  /** False when a route leads nowhere certain, so that nothing can be proved about paths. */
   complete: boolean
 }
 
@@ -43,7 +43,8 @@ export function routeOf(stages: readonly Stage[], index: number, outcome: Outcom
 /** A misspelled route counts as what it most likely means, so that it has no second finding. */
 export function flowGraph({ stages }: Blueprint, registry: BlueprintRegistry): FlowGraph {
   const ids = stages.map((stage) => stage.id)
-  let complete = new Set(ids).size === ids.length
+  // Where a name has two meanings, no path is certain.
+  let complete = new Set([...ids, 'done', 'fail']).size === ids.length + 2
   const edges = stages.flatMap((stage, from) =>
     OUTCOMES.filter((on) => canEnd(stage, on, registry)).flatMap((on): Edge[] => {
       const to = targetOf(routeOf(stages, from, on), ids)

@@ -2,6 +2,7 @@
 import {
   type ErrorCode,
   type GitOid,
+  type JsonObject,
   OpenExecError,
   Reason,
   type RunStatus,
@@ -16,6 +17,8 @@ export interface StageOutcome {
   artifacts: { name: string; sha256: string }[]
   tree: GitOid | undefined
   commit: GitOid | undefined
+  /** What an agent used of the run's budget. */
+  spent: JsonObject | undefined
 }
 
 export interface RunEnd {
@@ -76,4 +79,33 @@ export function endOfAbort(signal: AbortSignal): RunEnd {
   return end.reason === 'internal'
     ? { status: 'cancelled', reason: 'cancelled', detail: undefined }
     : end
+}
+
+const BLOCKED: readonly Reason[] = [
+  'policy_blocked',
+  'confinement_unsupported',
+  'confinement_weaker',
+  'network_unavailable',
+]
+
+/** What another attempt would meet again: a finding, not a crash. */
+const FOUND: readonly Reason[] = [
+  'not_configured',
+  'no_model_configured',
+  'image_not_found',
+  'command_not_found',
+  'patch_rejected',
+  'disk_limit',
+  'out_of_memory',
+  'script_mismatch',
+]
+
+/** The verdict of a stage attempt that ended with an error. */
+export function verdictOf({ status, reason }: RunEnd): Verdict {
+  if (status === 'cancelled') return 'cancelled'
+  if (status === 'awaiting_approval') return 'awaiting_approval'
+  if (reason === undefined) return 'error'
+  if (reason === 'timed_out' || reason === 'wall_limit') return 'timed_out'
+  if (BLOCKED.includes(reason)) return 'blocked'
+  return FOUND.includes(reason) ? 'failed' : 'error'
 }

@@ -3,8 +3,10 @@
  * so that a run can keep the plan it was started with.
  */
 import {
+  type AgentStage,
   type ApprovalMode,
   type Blueprint,
+  type DeterministicStage,
   type JsonValue,
   type SandboxMode,
   type Stage,
@@ -104,20 +106,26 @@ function planStage(stage: Stage, context: StageContext): PlanStage {
       skipped: routeOf(blueprint.stages, index, 'skipped'),
     },
   }
-  if (stage.type === 'agent')
-    return {
-      ...common,
-      type: 'agent',
-      goal: stage.goal,
-      toolset: stage.toolset ?? blueprint.defaults?.toolset ?? DEFAULTS.toolset,
-      // A default never forbids a stage altogether.
-      retryLimit: stage.retry_limit ?? Math.max(1, retries),
-      timeoutMs: stage.timeout ?? TIMEOUT_CLASSES[DEFAULTS.agentTimeout],
-    }
+  return stage.type === 'agent'
+    ? { ...common, ...agentPart(stage, blueprint, retries) }
+    : { ...common, ...actionPart(stage, registry, retries) }
+}
+
+function agentPart(stage: AgentStage, { defaults }: Blueprint, retries: number) {
+  return {
+    type: 'agent' as const,
+    goal: stage.goal,
+    toolset: stage.toolset ?? defaults?.toolset ?? DEFAULTS.toolset,
+    // A default never forbids a stage altogether.
+    retryLimit: stage.retry_limit ?? Math.max(1, retries),
+    timeoutMs: stage.timeout ?? TIMEOUT_CLASSES[DEFAULTS.agentTimeout],
+  }
+}
+
+function actionPart(stage: DeterministicStage, registry: BlueprintRegistry, retries: number) {
   const usual = registry.actions.get(stage.action)?.timeout ?? 'medium'
   return {
-    ...common,
-    type: 'deterministic',
+    type: 'deterministic' as const,
     action: stage.action,
     with: stage.with ?? {},
     retryLimit: stage.retry_limit ?? retries,

@@ -6,13 +6,12 @@ import {
   type RunId,
   type RunStatus,
   type Sha256,
-  type StepId,
   TERMINAL_STATUSES,
 } from '../schema/index.ts'
 import { completeStep, insertStep, listSteps, transitionRun, updateRun } from '../state/index.ts'
 import type { EngineDeps, Environment, StageAttempt } from './engine.ts'
 import type { RunEnd, StageOutcome } from './outcome.ts'
-import type { BlueprintPlan } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { type EngineState, type Command, initialState, reduce } from './reduce.ts'
 
 const STARTABLE: RunStatus[] = ['queued', 'paused', 'awaiting_approval', 'running']
@@ -36,13 +35,8 @@ export function beginRun({ state, timeline, now }: EngineDeps, run: Run): void {
   })
 }
 
-/** Attempts count from 1 for each stage, over retries, loops and resumptions alike. */
-export function nextAttempt({ state: { db } }: EngineDeps, runId: RunId, stage: string): number {
-  return 1 + listSteps(db, runId).filter((step) => step.stage === stage).length
-}
-
-export function beginStep(deps: EngineDeps, runId: RunId, attempt: StageAttempt): StepId {
-  const { stage, baseTree } = attempt
+export function beginStep(deps: EngineDeps, runId: RunId, attempt: StageAttempt): void {
+  const { step: id, stage, baseTree } = attempt
   const inputs = {
     stage: stage.id,
     attempt: attempt.attempt,
@@ -50,8 +44,6 @@ export function beginStep(deps: EngineDeps, runId: RunId, attempt: StageAttempt)
     inputs: stage.inputs,
   }
   const idempotencyKey: Sha256 = hashJson({ run: runId, ...inputs })
-  // newId() writes the very pattern that the brand checks.
-  const id = deps.newId('step') as StepId
   deps.state.transact((tx) => {
     insertStep(tx, {
       id,
@@ -70,15 +62,15 @@ export function beginStep(deps: EngineDeps, runId: RunId, attempt: StageAttempt)
       volatile: { step: id },
     })
   })
-  return id
 }
 
 export function endStep(
   deps: EngineDeps,
-  ended: { runId: RunId; step: StepId; attempt: StageAttempt; outcome: StageOutcome },
+  runId: RunId,
+  { attempt, outcome }: { attempt: StageAttempt; outcome: StageOutcome },
 ): void {
-  const { runId, step, attempt, outcome } = ended
-  const { verdict, reason, detail, tree, commit, artifacts } = outcome
+  const { step } = attempt
+  const { verdict, reason, detail, tree, commit, artifacts, spent } = outcome
   const startedAt = listSteps(deps.state.db, runId).find(({ id }) => id === step)?.startedAt
   const endedAt = deps.now()
   deps.state.transact((tx) => {
@@ -100,6 +92,7 @@ export function endStep(
         ...(reason !== undefined && { reason }),
         ...(tree !== undefined && { tree, commit: commit ?? null }),
         outputs: artifacts.map(({ name }) => name),
+        ...(spent !== undefined && { spent }),
         ...(detail !== undefined && { detail: detail.slice(0, 2000) }),
       },
       volatile: {
@@ -144,28 +137,28 @@ export interface RecordedState {
   command: Command
   /** Tree the next stage begins with. */
   tree: GitOid
-  last: { retried: boolean; detail: string | undefined }
+  /** Whether the workspace does not hold that tree yet. */
+  restore: boolean
 }
 
 /**
- * Where the run stands: the recorded verdicts folded through the reducer. Attempts that were cut
- * short, by a crash or to wait for a person, are left out: their stage is entered again.
+ * Where the run stands: the recorded verdicts folded through the reducer. An attempt that was cut
+ * short by a crash is entered again, and so is a stage that waited for a person.
  */
 export function recordedState(
   { state: { db } }: EngineDeps,
-  { run, plan, environment }: { run: Run; plan: BlueprintPlan; environment: Environment },
+  { run, plan, environment }: { run: Run; plan: Plan; environment: Environment },
 ): RecordedState {
   let { state, command } = reduce(plan, initialState(plan), { type: 'start' })
   let tree = environment.baseTree
-  let detail: string | undefined
-  for (const step of listSteps(db, run.id)) {
-    const { verdict, reason } = step
-    if (command.type !== 'run_stage' || verdict === undefined) break
-    if (verdict === 'awaiting_approval' || verdict === 'cancelled' || reason === 'recovered')
-      continue
-    tree = step.tree ?? tree
-    detail = step.detail
-    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason }))
+  const goOn = () => {
+    if (state.phase === 'awaiting_approval') ({ state, command } = reduce(plan, state, { type: 'start' }))
   }
-  return { state, command, tree, last: { retried: tree !== environment.baseTree, detail } }
+  for (const { verdict = 'error', reason = 'recovered', detail, tree: after } of listSteps(db, run.id)) {
+    goOn()
+    tree = after ?? tree
+    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason, detail }))
+  }
+  goOn()
+  return { state, command, tree, restore: tree !== environment.baseTree }
 }

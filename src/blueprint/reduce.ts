@@ -6,74 +6,22 @@
  * Every path through it ends: entries of agent stages, errors of deterministic ones and executions
  * of all are counted, and each count has a limit.
  */
-import type { Reason, RunStatus, Verdict } from '../schema/index.ts'
+import type { Reason } from '../schema/index.ts'
 import type { Plan, PlanStage } from './plan.ts'
 import type { Outcome } from './registry.ts'
+import {
+  type Command,
+  count,
+  type EndCommand,
+  type EngineState,
+  initialState,
+  type Input,
+  plusOne,
+  type Reduction,
+  type StageProblem,
+} from './run-state.ts'
 
-/** Plain JSON. Counts are per run and by stage id. */
-export interface EngineState {
-  phase: 'new' | 'running' | 'awaiting_approval' | 'ended'
-  /** The stage that runs, waits, or ran last. */
-  stage: string
-  attempts: Readonly<Record<string, number>>
-  entries: Readonly<Record<string, number>>
-  errors: Readonly<Record<string, number>>
-  /** Attempts of all stages. */
-  executions: number
-  /** Names of the artifacts that exist, sorted. */
-  produced: readonly string[]
-  /** The last thing that went wrong and was not put right since. */
-  problem: StageProblem | null
-  end: EndCommand | null
-}
-
-export interface StageProblem {
-  stage: string
-  verdict: Verdict
-  reason: Reason | null
-  detail: string | null
-}
-
-export type Input =
-  /** Begins the run, or goes on with a stage that waited for an approval. */
-  | { type: 'start' }
-  | {
-      type: 'stage_ended'
-      verdict: Verdict
-      reason?: Reason | undefined
-      /** One sentence for a person. */
-      detail?: string | undefined
-    }
-
-export interface EndCommand {
-  type: 'end'
-  status: RunStatus
-  reason?: Reason
-  detail?: string
-}
-
-export type Command =
-  /** `attempt` counts executions of the stage in this run, `entry` how often it was entered. */
-  { type: 'run_stage'; stage: string; attempt: number; entry: number } | EndCommand
-
-export interface Reduction {
-  state: EngineState
-  command: Command
-}
-
-export function initialState(plan: Plan): EngineState {
-  return {
-    phase: 'new',
-    stage: plan.stages[0].id,
-    attempts: {},
-    entries: {},
-    errors: {},
-    executions: 0,
-    produced: [],
-    problem: null,
-    end: null,
-  }
-}
+export { type Command, type EngineState, initialState, type Input, type Reduction }
 
 /** Throws only on an input that no run of `plan` can give in this state. */
 export function reduce(plan: Plan, state: EngineState, input: Input): Reduction {
@@ -140,10 +88,11 @@ interface Leaving {
 
 function leave(plan: Plan, before: EngineState, leaving: Leaving): Reduction {
   const { stage, outcome, input } = leaving
-  const produced = input.verdict === outcome ? stage.produces[outcome] : []
+  const promised = input.verdict === outcome ? stage.produces[outcome] : []
+  const produced = new Set([...before.produced, ...promised, ...(input.produced ?? [])])
   const state = {
     ...before,
-    produced: [...new Set([...before.produced, ...produced])].sort(),
+    produced: [...produced].sort(),
     problem: problemAfter(before, leaving),
   }
   const route = stage.routes[outcome]
@@ -244,12 +193,4 @@ function stageOf(plan: Plan, id: string): PlanStage {
   const stage = plan.stages.find((each) => each.id === id)
   if (stage === undefined) throw new Error(`Cannot find stage "${id}" in plan "${plan.name}"`)
   return stage
-}
-
-function count(counts: Readonly<Record<string, number>>, id: string): number {
-  return Object.hasOwn(counts, id) ? (counts[id] ?? 0) : 0
-}
-
-function plusOne(counts: Readonly<Record<string, number>>, id: string): Record<string, number> {
-  return { ...counts, [id]: count(counts, id) + 1 }
 }

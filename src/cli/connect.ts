@@ -5,6 +5,7 @@ import { openApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { OpenExecError } from '../schema/index.ts'
 import { type Client, createClient } from './client.ts'
+import { spawnWorker } from './spawn-worker.ts'
 import type { Io } from './io.ts'
 
 export interface ConnectOptions {
@@ -38,12 +39,13 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     throw new OpenExecError('not_found', `Cannot find any run: "${stateDir}" does not exist`, {
       hint: 'Start one with `openexec run`, or name the repository with --repo',
     })
-  const app = await openApp({
+  const app = openApp({
     config,
     stateDir,
-    launch: options.launch,
-    log: { info: (line) => io.err(line), warn: (line) => io.err(line) },
+    cwd: io.cwd,
+    log: { info: io.err, warn: io.err },
     signal: io.signal,
+    detach: options.launch === 'worker' ? spawnWorker : undefined,
   })
   return {
     client: createClient('http://openexec.internal', app.fetch),

@@ -10,38 +10,73 @@
  *                                                             where prev = audit hash before
  * The first event of a run has 64 zeros as prev in both chains.
  */
-import { type Event, hashJson } from '../schema/index.ts'
+import { createHash } from 'node:crypto'
+import { canonicalJson, type Event } from '../schema/index.ts'
 
 export const CHAIN_START = '0'.repeat(64)
 
-type Body = Omit<Event, 'prev' | 'replayHash' | 'hash'>
+export type EventBody = Omit<Event, 'prev' | 'replayHash' | 'hash'>
+
+/** Canonical JSON of the two large members, so that it is made once for all that need it. */
+export interface EventTexts {
+  payload: string
+  volatile: string
+}
+
+export function eventTexts({ payload, volatile }: Pick<Event, 'payload' | 'volatile'>): EventTexts {
+  return { payload: canonicalJson(payload), volatile: canonicalJson(volatile) }
+}
 
 /** The event with its place in both chains. */
-export function sealEvent(body: Body, before: Pick<Event, 'hash' | 'replayHash'>): Event {
-  const replayHash = replayHashOf(body, before.replayHash)
-  const prev = before.hash
-  return { ...body, prev, replayHash, hash: auditHashOf({ ...body, prev, replayHash }) }
+export function sealEvent(
+  body: EventBody,
+  before: Pick<Event, 'hash' | 'replayHash'>,
+  texts: EventTexts,
+): Event {
+  const replayHash = replayHashOf(body, before.replayHash, texts)
+  const sealed = { ...body, prev: before.hash, replayHash }
+  return { ...sealed, hash: auditHashOf(sealed, texts) }
 }
 
-export function replayHashOf(body: Body, prev: string): string {
-  const { v, seq, type, stage, attempt, cause, payload } = body
-  return hashJson({ v, seq, type, stage, attempt, cause, payload, prev })
+export function replayHashOf(body: EventBody, prev: string, texts: EventTexts): string {
+  return hashMembers([
+    ['attempt', body.attempt],
+    ['cause', body.cause],
+    ['payload', { text: texts.payload }],
+    ['prev', prev],
+    ['seq', body.seq],
+    ['stage', body.stage],
+    ['type', body.type],
+    ['v', body.v],
+  ])
 }
 
-export function auditHashOf(body: Omit<Event, 'hash'>): string {
-  const { v, run, seq, ts, type, stage, attempt, cause, payload, volatile, prev, replayHash } = body
-  return hashJson({
-    v,
-    run,
-    seq,
-    ts,
-    type,
-    stage,
-    attempt,
-    cause,
-    payload,
-    volatile,
-    prev,
-    replayHash,
+export function auditHashOf(body: Omit<Event, 'hash'>, texts: EventTexts): string {
+  return hashMembers([
+    ['attempt', body.attempt],
+    ['cause', body.cause],
+    ['payload', { text: texts.payload }],
+    ['prev', body.prev],
+    ['replayHash', body.replayHash],
+    ['run', body.run],
+    ['seq', body.seq],
+    ['stage', body.stage],
+    ['ts', body.ts],
+    ['type', body.type],
+    ['v', body.v],
+    ['volatile', { text: texts.volatile }],
+  ])
+}
+
+type Member = [key: string, value: string | number | { text: string } | undefined]
+
+/** `members` come sorted by key; `text` is canonical JSON already. */
+function hashMembers(members: readonly Member[]): string {
+  const present = members.flatMap(([key, value]) => {
+    if (value === undefined) return []
+    return [`"${key}":${typeof value === 'object' ? value.text : canonicalJson(value)}`]
   })
+  return createHash('sha256')
+    .update(`{${present.join(',')}}`)
+    .digest('hex')
 }

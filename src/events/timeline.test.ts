@@ -12,6 +12,7 @@ import {
 } from '../../test/helpers/state.ts'
 import { type Event, type NewEvent, RunId } from '../schema/index.ts'
 import type { State } from '../state/index.ts'
+import { eventTexts, sealEvent } from './hash.ts'
 import { mirrorPath, rebuildMirror } from './mirror.ts'
 import { createRedactor } from './redact.ts'
 import { createTimeline, PAYLOAD_BYTES_MAX } from './timeline.ts'
@@ -121,7 +122,7 @@ test('publish() refuses a payload that belongs into an artifact, and nothing of 
   )
   expect(() =>
     timeline.publish(runId, { ...notice(''), volatile: { text: `${fitting}x` } }),
-  ).toThrow('its volatile part')
+  ).toThrow('its volatile has')
   expect(timeline.read(runId, { after: 0, limit: 10 })).toHaveLength(1)
 })
 
@@ -220,6 +221,18 @@ test('verifyTimeline() finds the first event that was changed, whatever was chan
   expect(verifyTimeline(without(3))).toMatchObject({ ok: false, firstBad: 4 })
   expect(verifyTimeline(events.toReversed())).toMatchObject({ ok: false, firstBad: 1 })
   expect(verifyTimeline(events)).toMatchObject({ ok: true, complete: false })
+})
+
+test('verifyTimeline() finds an event whose hash was made anew at the one after it', () => {
+  using state = openTestState()
+  seedRun(state)
+  using timeline = openTimeline(state)
+  timeline.publish(runId, ['a', 'b', 'c'].map(notice))
+  const [first, second, third] = timeline.read(runId, { after: 0, limit: 10 })
+  if (first === undefined || second === undefined || third === undefined) throw new Error('Short')
+  const forged = sealEvent({ ...second, ts: second.ts + 1 }, first, eventTexts(second))
+  expect(verifyTimeline([first, forged])).toMatchObject({ ok: true })
+  expect(verifyTimeline([first, forged, third])).toMatchObject({ ok: false, firstBad: 3 })
 })
 
 test('the JSONL file holds every event once the run has ended', () => {

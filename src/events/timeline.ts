@@ -6,10 +6,8 @@
  * of one that was rolled back. What secrets it would hold is taken out before it is hashed.
  */
 import {
-  canonicalJson,
   type Clock,
   type Event,
-  type JsonObject,
   type Log,
   type NewEvent,
   OpenExecError,
@@ -18,7 +16,7 @@ import {
 import { type Db, insertEvent, lastEvent, readEvents, type State } from '../state/index.ts'
 import { createBell } from './bell.ts'
 import { follow, type FollowOptions } from './follow.ts'
-import { CHAIN_START, sealEvent } from './hash.ts'
+import { CHAIN_START, type EventBody, type EventTexts, eventTexts, sealEvent } from './hash.ts'
 import { createMirrorQueue } from './mirror-queue.ts'
 import type { Redactor } from './redact.ts'
 import type { TimelineCheck } from './verify.ts'
@@ -69,8 +67,10 @@ export function createTimeline({ state, now, redactorOf, mirror }: TimelineDeps)
     let end = lastEvent(tx, runId) ?? { seq: 0, hash: CHAIN_START, replayHash: CHAIN_START }
     const sealed = drafts.map((draft) => {
       const place = { run: runId, seq: end.seq + 1, ts: now() }
-      const event = sealEvent(bodyOf(draft, place, redactor), end)
-      insertEvent(tx, event)
+      const body = bodyOf(draft, place, redactor)
+      const texts = fittingTexts(body)
+      const event = sealEvent(body, end, texts)
+      insertEvent(tx, event, texts)
       end = event
       return event
     })
@@ -94,22 +94,21 @@ function bodyOf(
   { payload, volatile = {}, ...rest }: NewEvent,
   place: Pick<Event, 'run' | 'seq' | 'ts'>,
   redactor: Redactor,
-): Omit<Event, 'prev' | 'replayHash' | 'hash'> {
-  const clean = (value: JsonObject, part: string): JsonObject => {
-    const redacted = redactor.json(value)
-    const bytes = Buffer.byteLength(canonicalJson(redacted))
-    if (bytes <= PAYLOAD_BYTES_MAX) return redacted
-    throw new OpenExecError(
-      'internal',
-      `Cannot append event "${rest.type}" to run "${place.run}": its ${part} has ${bytes} bytes, at most ${PAYLOAD_BYTES_MAX} fit`,
-      { hint: 'Store the value as an artifact and name its sha256 and size in the event' },
-    )
+): EventBody {
+  const clean = { payload: redactor.json(payload), volatile: redactor.json(volatile) }
+  return { v: 1, ...place, ...rest, ...clean }
+}
+
+function fittingTexts(body: EventBody): EventTexts {
+  const texts = eventTexts(body)
+  for (const part of ['payload', 'volatile'] as const) {
+    const bytes = Buffer.byteLength(texts[part])
+    if (bytes > PAYLOAD_BYTES_MAX)
+      throw new OpenExecError(
+        'internal',
+        `Cannot append event "${body.type}" to run "${body.run}": its ${part} has ${bytes} bytes, at most ${PAYLOAD_BYTES_MAX} fit`,
+        { hint: 'Store the value as an artifact and name its sha256 and size in the event' },
+      )
   }
-  return {
-    v: 1,
-    ...place,
-    ...rest,
-    payload: clean(payload, 'payload'),
-    volatile: clean(volatile, 'volatile part'),
-  }
+  return texts
 }

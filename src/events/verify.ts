@@ -1,5 +1,5 @@
 import type { Event } from '../schema/index.ts'
-import { auditHashOf, CHAIN_START, replayHashOf } from './hash.ts'
+import { auditHashOf, CHAIN_START, eventTexts, replayHashOf } from './hash.ts'
 
 export interface TimelineCheck {
   ok: boolean
@@ -45,8 +45,9 @@ function problemOf(
   if (event.seq !== before.verified + 1)
     return `Expected event ${before.verified + 1}, found ${event.seq}`
   if (event.prev !== before.auditHash) return 'It does not continue the event before it'
-  if (event.replayHash !== replayHashOf(event, before.replayHash))
+  const texts = eventTexts(event)
+  if (event.replayHash !== replayHashOf(event, before.replayHash, texts))
     return 'Its replay hash does not match its content'
-  if (event.hash !== auditHashOf(event)) return 'Its audit hash does not match its content'
+  if (event.hash !== auditHashOf(event, texts)) return 'Its audit hash does not match its content'
   return undefined
 }

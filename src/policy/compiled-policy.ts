@@ -7,7 +7,7 @@ import { type HostPattern, parseHostPattern } from './host-pattern.ts'
 import { foldPath } from './repo-path.ts'
 import type { Policy } from './policy.ts'
 
-export interface PathMatcher {
+interface PathMatcher {
   /** Spelling matters: for what a pattern permits. */
   exactly: (path: string) => boolean
   /** Also names that a case-insensitive file system takes for the same: for what it forbids. */

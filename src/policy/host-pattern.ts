@@ -2,7 +2,7 @@
 import { canonicalHost, type Host } from './host.ts'
 
 /** What a pattern without a port means where it permits. */
-export const DEFAULT_PORTS: readonly number[] = [80, 443]
+const DEFAULT_PORTS: readonly number[] = [80, 443]
 
 export interface HostPattern {
   /** Canonical spelling; the one that is stored and shown. */

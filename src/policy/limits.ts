@@ -7,7 +7,7 @@ const MINUTE = 60 * SECOND
 const DAY = 24 * 60 * MINUTE
 
 /** What holds where a policy says nothing. */
-export const DEFAULT_LIMITS: Limits = {
+const DEFAULT_LIMITS: Limits = {
   cpus: 2,
   memory: 2 * GB,
   pids: 512,

@@ -13,7 +13,7 @@ export interface Catalog {
   /** Throws `blueprint_invalid` with every finding. */
   checkBlueprint(document: Document): BlueprintReport
   /** Throws `policy_invalid` with every finding, failed embedded tests among them. */
-  checkPolicy(document: Document): { rules: number; tests: number }
+  checkPolicy(document: Document): { rules: number }
   /** The built-in policy when no document is given. */
   explainPolicy(document: Document | undefined, mode: SandboxMode | undefined): PolicyExplanation
   doctor(options: { signal: AbortSignal }): Promise<DoctorReport>

@@ -31,6 +31,8 @@ export interface MountTrust {
 const MOUNTS_MAX = 64
 const NEVER = ['/run', '/var/run', '/var/lib/docker', '/proc', '/sys', '/dev', '/etc', '/boot']
 const TARGET = /^\/(?:workspace|openexec\/[A-Za-z0-9._-]{1,128})$/
+/** Single files that git inside must find as they are, whatever the directory around them allows. */
+const PINNED = /^\/(?:workspace\/\.git|openexec\/[A-Za-z0-9._-]{1,128}\/info\/alternates)$/
 const OTHERS_WRITE = 0o002
 const STICKY = 0o1000
 
@@ -56,7 +58,8 @@ export async function checkMounts(
 
 async function checkMount(mount: SandboxMount, trust: MountTrust): Promise<SandboxMount> {
   const { source, target } = mount
-  if (!TARGET.test(target) || target.split('/').some((part) => part === '.' || part === '..'))
+  const allowed = TARGET.test(target) || (PINNED.test(target) && mount.readOnly)
+  if (!allowed || target.split('/').some((part) => part === '.' || part === '..'))
     throw refused(mount, 'its target is neither /workspace nor directly below /openexec')
   if (!isAbsolute(source) || normalize(source) !== source || source.includes('\0'))
     throw refused(mount, 'its source is not a plain absolute path')

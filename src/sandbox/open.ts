@@ -10,6 +10,7 @@ import type { Engine } from './connect.ts'
 import { sandboxEnv } from './container-env.ts'
 import type { ContainerSpecOptions, EngineClamps } from './container-spec.ts'
 import { DockerSandbox } from './docker-sandbox.ts'
+import { cancelledError } from './engine-call.ts'
 import { type EngineFacts, runtimeFor } from './engine-facts.ts'
 import { greet } from './greet.ts'
 import { resolveImage } from './images.ts'
@@ -90,6 +91,9 @@ export async function openSandbox(
       up === undefined ? undefined : removeContainer(engine, up.container.id),
       rm(directory, { recursive: true, force: true }),
     ])
+    // Some failures of an aborted call are the platform's own.
+    if (signal.aborted && !(error instanceof OpenExecError))
+      throw cancelledError('open a sandbox', signal)
     throw error
   }
 }
@@ -101,12 +105,12 @@ async function prepare(
   { directory, signal }: { directory: string; signal: AbortSignal },
 ): Promise<Omit<ContainerSpecOptions, 'clamps'>> {
   const { confinement, user } = spec
+  const slotFiles = await writeSlotFiles(directory, user)
   const facts = context.facts(signal)
-  const [engine, image, volume, slotFiles, mounts] = await Promise.all([
+  const [engine, image, volume, mounts] = await Promise.all([
     facts,
     resolveImage(context.engine.docker, spec.image, signal),
     context.supervisorVolume(signal),
-    writeSlotFiles(directory, user),
     facts.then(({ rootDirectory }) =>
       checkMounts(spec.mounts, {
         roots: spec.roots,

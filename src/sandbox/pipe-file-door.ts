@@ -90,7 +90,7 @@ export function fileDoor(link: Link): PipeFiles {
       }
     },
     probe: async ({ signal }) => {
-      const asked = { type: TO.probe, path: '', bytesMax: PROBE_BYTES_MAX, signal }
+      const asked = { type: TO.probe, path: undefined, bytesMax: PROBE_BYTES_MAX, signal }
       return readSections((await ask(asked)).bytes)
     },
   }

@@ -22,7 +22,8 @@ export interface FileAnswer {
 
 export interface FileRequest {
   type: ToType
-  path: string | Uint8Array
+  /** None for a probe. */
+  path: string | Uint8Array | undefined
   payload: readonly Uint8Array[]
   /** Sent as the content of a write. */
   content: Uint8Array | undefined
@@ -34,7 +35,8 @@ export interface FileRequest {
 /** Does one operation. Throws `not_found`, `bad_request`, `sandbox_failed`, `cancelled`. */
 export async function fileOperation(link: Link, request: FileRequest): Promise<FileAnswer> {
   request.signal.throwIfAborted()
-  const operation = new FileOperation(link, request)
+  const path = request.path === undefined ? [] : [pathBytes(request.path)]
+  const operation = new FileOperation(link, { ...request, payload: [...request.payload, ...path] })
   const abort = () => operation.abandon()
   request.signal.addEventListener('abort', abort, { once: true })
   try {
@@ -51,6 +53,8 @@ const REFUSALS: Readonly<Record<number, string>> = {
   6: 'a part of the path is a symbolic link',
   7: 'it is no regular file',
 }
+const SLASH = 0x2f
+const PATH_BYTES_MAX = 4096
 const MISSING = new Set(['ENOENT', 'ENOTDIR'])
 const INFRASTRUCTURE = new Set(['EIO', 'ENOSPC', 'EDQUOT', 'ENOMEM', 'EMFILE', 'ENFILE'])
 
@@ -73,7 +77,7 @@ class FileOperation implements Channel {
     this.#channel = link.open(this)
     this.#output = this.#openOutput()
     this.#input = new InputStream(link, { channel: this.#channel, offset: 0 })
-    link.send(request.type, this.#channel, [...request.payload, pathBytes(request.path)])
+    link.send(request.type, this.#channel, request.payload)
     if (request.content !== undefined) void this.#write(request.content)
   }
 
@@ -168,18 +172,15 @@ class FileOperation implements Channel {
   }
 
   #name(): string {
-    return pathBytes(this.#request.path).toString()
+    return Buffer.from(this.#request.path ?? '/proc').toString()
   }
 }
 
 function pathBytes(path: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(typeof path === 'string' ? Buffer.from(path) : path)
-  if (bytes.length > 4096 || bytes.includes(0) || bytes[0] !== 0x2f) {
-    if (bytes.length === 0) return bytes
-    throw new OpenExecError(
-      'bad_request',
-      `Cannot use path "${bytes.toString()}" in the sandbox: it must be absolute, without NUL and at most 4096 bytes`,
-    )
-  }
-  return bytes
+  const bytes = typeof path === 'string' ? Buffer.from(path) : Buffer.from(path)
+  if (bytes[0] === SLASH && bytes.length <= PATH_BYTES_MAX && !bytes.includes(0)) return bytes
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot use path "${bytes.toString('utf8', 0, 100)}" in the sandbox: it must be absolute, without NUL, at most ${PATH_BYTES_MAX} bytes`,
+  )
 }

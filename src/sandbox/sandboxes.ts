@@ -37,8 +37,8 @@ export interface Sandboxes {
   /** What the engine can do. */
   facts(options: { signal: AbortSignal }): Promise<EngineFacts>
   /**
-   * Removes containers and volumes whose process is gone and that `isLive` does not claim; gives
-   * what it removed.
+   * Removes containers and volumes whose process is gone, or that this one could not remove before,
+   * unless `isLive` claims them; gives what it removed.
    */
   reap(
     isLive: (labels: SandboxLabels) => boolean,
@@ -51,6 +51,7 @@ export interface Sandboxes {
 const CONNECT_TIMEOUT_MS = 30_000
 const FACTS_TIMEOUT_MS = 15_000
 const VOLUME_TIMEOUT_MS = 120_000
+const NO_SANDBOX = 'none'
 
 export function createSandboxes(deps: SandboxesDeps): Sandboxes {
   const owner = processOwner()
@@ -91,7 +92,14 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     facts: ({ signal }) => facts.get(signal),
     reap: async (isLive, { signal }) =>
       reap(await engine.get(signal), {
-        isLive: (labels) => (isLive(labels) ? 'alive' : ownerState(labels.owner)),
+        isLive: (labels) => {
+          if (isLive(labels)) return 'alive'
+          const isOwn = labels.owner === owner && labels.instance === deps.instance
+          // What this process could not remove itself, because the engine was gone just then.
+          if (isOwn && labels.sandbox !== NO_SANDBOX)
+            return opened.has(labels.sandbox) ? 'alive' : 'dead'
+          return ownerState(labels.owner)
+        },
         now: deps.now(),
         log: deps.log,
         signal,
@@ -102,14 +110,14 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
 
 /** For containers that only help to prepare: never started, gone in a moment. */
 function helperLabels({ instance, now }: SandboxesDeps, owner: string): Record<string, string> {
-  const none = { run: 'none', sandbox: 'none', slot: 'none', confinement: 'none' }
+  const none = { run: 'none', sandbox: NO_SANDBOX, slot: 'none', confinement: 'none' }
   return writeLabels({ ...none, instance, owner, expires: now() + 3_600_000 })
 }
 
 /** Every sandbox of this process, also those that are still being opened. */
 class Opened {
   #closing = new AbortController()
-  #opening = new Set<Promise<Sandbox>>()
+  #opening = new Map<string, Promise<Sandbox>>()
   #open = new Map<string, Sandbox>()
 
   async add(
@@ -119,14 +127,18 @@ class Opened {
   ): Promise<Sandbox> {
     if (this.#closing.signal.aborted) throw cancelledError('open a sandbox', this.#closing.signal)
     const opening = open(AbortSignal.any([signal, this.#closing.signal]))
-    this.#opening.add(opening)
+    this.#opening.set(id, opening)
     try {
       const sandbox = await opening
       this.#open.set(id, sandbox)
       return sandbox
     } finally {
-      this.#opening.delete(opening)
+      this.#opening.delete(id)
     }
+  }
+
+  has(id: string): boolean {
+    return this.#opening.has(id) || this.#open.has(id)
   }
 
   delete(id: string): void {
@@ -135,7 +147,7 @@ class Opened {
 
   async close(): Promise<void> {
     this.#closing.abort(new OpenExecError('cancelled', 'Cannot open a sandbox: OpenExec is ending'))
-    await Promise.allSettled(this.#opening)
+    await Promise.allSettled(this.#opening.values())
     const closed = await Promise.allSettled([...this.#open.values()].map((one) => one.close()))
     const failures = closed.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
     if (failures.length === 0) return

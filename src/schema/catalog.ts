@@ -5,7 +5,6 @@ import { DecisionKind, Level, SandboxMode } from './policy.ts'
 export const BlueprintEntry = z.object({
   name: z.string(),
   description: z.string(),
-  file: z.string(),
   stages: z.array(z.string()),
   /** Whether a model is needed. */
   agent: z.boolean(),

@@ -35,6 +35,12 @@ export function scanYaml(text: string): Mark[] {
     if (type === 'flow-map-end' || type === 'flow-seq-end') flowDepth -= 1
     if (flowDepth > DEPTH_MAX || dashes > DEPTH_MAX)
       return [...marks, { code: 'yaml_too_deep', message: TOO_DEEP, offset }]
+    // One is an error already, and the parser would collect tens of thousands.
+    if (flowDepth < 0)
+      return [
+        ...marks,
+        { code: 'yaml_syntax', message: `Nothing is open before "${token}"`, offset },
+      ]
     const refused = type === null ? undefined : REFUSED.get(type)
     if (refused !== undefined) marks.push({ ...refused, offset })
     offset += token.length

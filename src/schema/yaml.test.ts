@@ -77,6 +77,7 @@ describe('parseYaml() of attacks', () => {
     ['a tag directive', '%TAG ! tag:x,2000:\n---\na: b', 'yaml_directive', 1, 1],
     ['two documents', 'a: 1\n---\nb: 2', 'yaml_syntax', 2, 1],
     ['a tab as indentation', 'a:\n\tb: 1', 'yaml_syntax', 2, 1],
+    ['a bracket too many', 'a: [1]]', 'yaml_syntax', 1, 7],
     ['an unclosed quote', 'a: "b\n', 'yaml_syntax', 2, 1],
     ['NUL', 'a: b\0c', 'yaml_character', 1, 5],
     ['an escape sequence', 'a: \u001B[2J', 'yaml_character', 1, 4],
@@ -117,16 +118,20 @@ describe('parseYaml() of attacks', () => {
     ['many documents', '---\n'.repeat(16_000)],
     ['spaces', ' '.repeat(65_000)],
     ['stairs', indented(350)],
-  ])('parseYaml() is done with %s in bounded time, whatever it says', (_name, text) => {
-    const start = performance.now()
-    try {
-      parse(text)
-    } catch (error) {
-      expect(error).toBeInstanceOf(OpenExecError)
-      expect(String(error).length).toBeLessThan(12_000)
-    }
-    expect(performance.now() - start).toBeLessThan(15_000)
-  })
+  ])(
+    'parseYaml() is done with %s in bounded time, whatever it says',
+    (_name, text) => {
+      const start = performance.now()
+      try {
+        parse(text)
+      } catch (error) {
+        expect(error).toBeInstanceOf(OpenExecError)
+        expect(String(error).length).toBeLessThan(12_000)
+      }
+      expect(performance.now() - start).toBeLessThan(15_000)
+    },
+    60_000,
+  )
 
   test('parseYaml() refuses a file over the limit before it looks at it', () => {
     expect(() => parse('a'.repeat(YAML_BYTES_MAX + 1))).toThrow(/larger than 65536 bytes/)

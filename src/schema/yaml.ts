@@ -54,7 +54,7 @@ export function parseYaml<Schema extends z.ZodType>(
   const document = parseDocument(text, PARSE_OPTIONS)
   refuse(
     [...document.errors, ...document.warnings].map((error) =>
-      asFinding({ code: 'yaml_syntax', message: error.message, offset: error.pos[0] }),
+      asFinding({ code: 'yaml_syntax', message: wordsOf(error), offset: error.pos[0] }),
     ),
   )
   refuse(structureMarks(document.contents).map(asFinding))
@@ -70,6 +70,10 @@ export function parseYaml<Schema extends z.ZodType>(
   if (parsed.success) return { value: parsed.data, locate }
   const context = { document, schema, at, locate }
   throw findingsError(source.file, issueFindings(parsed.error, context), code)
+}
+
+function wordsOf({ code, message }: { code: string; message: string }): string {
+  return code === 'MULTIPLE_DOCS' ? 'A file holds one document: nothing may follow "---"' : message
 }
 
 const PARSE_OPTIONS = {

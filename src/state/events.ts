@@ -1,12 +1,6 @@
 /** Rows of the timeline. What they mean and how they are chained is told in `events/`. */
 import { and, asc, desc, eq, gt, sql } from 'drizzle-orm'
-import {
-  type Event,
-  JsonObject,
-  OpenExecError,
-  type RunId,
-  canonicalJson,
-} from '../schema/index.ts'
+import { type Event, JsonObject, OpenExecError, type RunId } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
 import { prepared } from './prepared.ts'
@@ -55,15 +49,21 @@ const selectAfter = prepared((db) =>
 /** Where the chain of a run ends. */
 export type ChainEnd = Pick<Event, 'seq' | 'hash' | 'replayHash'>
 
-/** The database refuses an event that does not continue its run's chain. */
-export function insertEvent(db: Db, event: Event): void {
+/**
+ * `texts` are payload and volatile part as canonical JSON. The database refuses an event that does
+ * not continue its run's chain.
+ */
+export function insertEvent(
+  db: Db,
+  event: Event,
+  texts: { payload: string; volatile: string },
+): void {
   insert(db).run({
     ...event,
     stage: event.stage ?? null,
     attempt: event.attempt ?? null,
     cause: event.cause ?? null,
-    payload: canonicalJson(event.payload),
-    volatile: canonicalJson(event.volatile),
+    ...texts,
   })
 }
 

@@ -64,6 +64,8 @@ const approval: Approval = {
   expiresAt: 100,
 }
 
+const texts = { payload: '{}', volatile: '{}' }
+
 function event(seq: number, prev: string): Event {
   const hash = String(seq).repeat(64).slice(0, 64)
   return {
@@ -72,7 +74,7 @@ function event(seq: number, prev: string): Event {
     seq,
     ts: seq,
     type: 'notice',
-    payload: { seq },
+    payload: {},
     volatile: {},
     prev,
     replayHash: hash,
@@ -86,8 +88,8 @@ function openSeeded(): State {
   seedRun(state)
   insertStep(state.db, step)
   const first = event(1, zeros)
-  insertEvent(state.db, first)
-  insertEvent(state.db, event(2, first.hash))
+  insertEvent(state.db, first, texts)
+  insertEvent(state.db, event(2, first.hash), texts)
   return state
 }
 
@@ -231,7 +233,7 @@ test('insertEvent() refuses a gap, a repeat and a broken chain', () => {
   using state = openSeeded()
   const end = event(2, zeros).hash
   for (const bad of [event(2, end), event(4, end), event(3, zeros)])
-    expect(() => insertEvent(state.db, bad)).toThrow('append-only')
+    expect(() => insertEvent(state.db, bad, texts)).toThrow('append-only')
 })
 
 test('no statement changes or removes an event', () => {
@@ -239,7 +241,7 @@ test('no statement changes or removes an event', () => {
   const file = join(dir.path, 'openexec.db')
   using state = openState({ file })
   seedRun(state)
-  insertEvent(state.db, event(1, zeros))
+  insertEvent(state.db, event(1, zeros), texts)
   const raw = new SqliteDatabase(file)
   const columns = '(position, run_id, seq, ts, type, payload, volatile, prev, replay_hash, hash)'
   const row = `VALUES (1, '${runId}', 2, 1, 'notice', '{}', '{}', '${'1'.repeat(64)}', '${zeros}', '${zeros}')`
@@ -263,7 +265,7 @@ test('deleteRun() removes everything of an ended run and leaves a tombstone', ()
   seedRun(state, 2)
   insertStep(state.db, step)
   insertApproval(state.db, { ...approval, stepId })
-  insertEvent(state.db, event(1, zeros))
+  insertEvent(state.db, event(1, zeros), texts)
   transitionRun(state.db, runId, { from: ['queued'], patch: { status: 'failed', endedAt: 3 } })
   deleteRun(state, runId, { now: 77 })
   expect(() => getRun(state.db, runId)).toThrow('Cannot find run')

@@ -54,7 +54,14 @@ export interface ToolResult {
 
 /** A call that passed every check, or the answer to one that did not. */
 export type PreparedCall =
-  | { ok: true; call: ToolCall; tool: Tool; request: unknown }
+  | {
+      ok: true
+      call: ToolCall
+      tool: Tool
+      request: unknown
+      /** Bytes of output to take; a caller with less room lowers it. */
+      outputBytesMax: number
+    }
   | { ok: false; result: ToolResult }
 
 /** A call that has run. */
@@ -93,19 +100,20 @@ export async function prepareCall(context: ToolContext, call: ToolCall): Promise
     const failure = decision.decision === 'block' ? 'policy_blocked' : 'approval_required'
     return refuse(failure, refusal(tool.name, decision))
   }
-  return { ok: true, call, tool, request: checked.request }
+  const { outputBytesMax } = tool.limits
+  return { ok: true, call, tool, request: checked.request, outputBytesMax }
 }
 
 /** Runs a prepared call within its time. Throws what makes the stage impossible. */
 export async function runCall(
   context: ToolContext,
-  { call, tool, request }: Extract<PreparedCall, { ok: true }>,
+  { call, tool, request, outputBytesMax }: Extract<PreparedCall, { ok: true }>,
 ): Promise<RunCall> {
   const started = context.now()
   const done = (output: ToolOutput, failure?: ToolFailure): RunCall => ({
     call,
     tool,
-    output,
+    output: { ...output, text: capped(output.text, outputBytesMax) },
     failure: output.ok ? undefined : (failure ?? 'tool_failed'),
     durationMs: Math.max(0, context.now() - started),
   })
@@ -134,6 +142,12 @@ export async function settleCall(context: ToolContext, run: RunCall): Promise<To
   const kept = await context.saveOutput(`${tool.name}-output`, Buffer.from(output.text))
   const gap = `[${cut.elidedBytes} of ${outputBytes} bytes are left out here; read_artifact with sha256 "${kept.sha256}" shows them]`
   return answer(call, { ...facts, kept, text: `${cut.head}\n${gap}\n${cut.tail}` })
+}
+
+/** Cut without regard to characters: whatever shows this text cuts it again, with care. */
+function capped(text: string, bytesMax: number): string {
+  if (Buffer.byteLength(text) <= bytesMax) return text
+  return Buffer.from(text).subarray(0, bytesMax).toString('utf8').replace(/\uFFFD$/, '')
 }
 
 /** Failures of one call; any other says that the stage itself cannot go on. */

@@ -1,4 +1,14 @@
-export { callTool, prepareCall, runCall, settleCall, type ToolCall, type ToolResult } from './harness.ts'
+export { withDeadline } from './deadline.ts'
+export {
+  callTool,
+  type PreparedCall,
+  prepareCall,
+  runCall,
+  settleCall,
+  type ToolCall,
+  type ToolResult,
+} from './harness.ts'
+export { withinDepth } from './json-depth.ts'
 export { applyEdits, readWorkspaceFile } from './patch/apply-edits.ts'
 export {
   describeRejection,
@@ -10,7 +20,7 @@ export {
 export { parsePatch } from './patch/parse-patch.ts'
 export { type EditPlan, type FileState, planEdits } from './patch/plan-edits.ts'
 export { TOOLS, toolSpecs } from './registry.ts'
-export { repoPath, workspacePath } from './repo-path.ts'
+export { parseRepoPath, repoPath, workspacePath } from './repo-path.ts'
 export type {
   ActionOutcome,
   ChangedPath,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { repoPath } from './repo-path.ts'
+import { parseRepoPath } from './repo-path.ts'
 
 /** A path argument; becomes canonical, or says what is wrong with it. */
 export const PathInput = z
@@ -7,7 +7,7 @@ export const PathInput = z
   .max(4096)
   .describe('Path relative to the repository, such as "src/index.ts"')
   .transform((text, context) => {
-    const result = repoPath(text)
+    const result = parseRepoPath(text)
     if (result.ok) return result.path
     context.addIssue({ code: 'custom', message: `The path ${JSON.stringify(text)} ${result.reason}` })
     return z.NEVER

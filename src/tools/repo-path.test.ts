@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { repoPath, workspacePath } from './repo-path.ts'
+import { parseRepoPath, repoPath, workspacePath } from './repo-path.ts'
 
 test.each([
   ['src/a.ts', 'src/a.ts'],
@@ -10,8 +10,8 @@ test.each([
   ['.gitignore', '.gitignore'],
   ['.github/x.yml', '.github/x.yml'],
   ['a b/ü', 'a b/ü'],
-])('repoPath() makes "%s" canonical', (text, path) => {
-  expect(repoPath(text)).toEqual({ ok: true, path })
+])('parseRepoPath() makes "%s" canonical', (text, path) => {
+  expect(parseRepoPath(text)).toEqual({ ok: true, path })
 })
 
 test.each([
@@ -34,11 +34,16 @@ test.each([
   '\uD800',
   'x'.repeat(300),
   `${'a/'.repeat(3000)}b`,
-])('repoPath() refuses %j', (text) => {
-  expect(repoPath(text)).toMatchObject({ ok: false })
+])('parseRepoPath() refuses %j', (text) => {
+  expect(parseRepoPath(text)).toMatchObject({ ok: false })
 })
 
 test('workspacePath() lies in the workspace', () => {
   expect(workspacePath('src/a.ts')).toBe('/workspace/src/a.ts')
   expect(workspacePath('.')).toBe('/workspace')
+})
+
+test('repoPath() throws what parseRepoPath() refuses', () => {
+  expect(repoPath('./a')).toBe('a')
+  expect(() => repoPath('../a')).toThrow(/Cannot use path "..\/a": it leaves/)
 })

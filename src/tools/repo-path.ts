@@ -5,6 +5,7 @@
  * This is the lexical half. That no component is a symbolic link is the sandbox's half: it opens
  * without following any.
  */
+import { OpenExecError } from '../schema/index.ts'
 
 /** Where the repository lies inside every sandbox. */
 export const WORKSPACE = '/workspace'
@@ -14,8 +15,19 @@ const NAME_BYTES_MAX = 255
 
 export type RepoPathResult = { ok: true; path: string } | { ok: false; reason: string }
 
-/** The canonical form of `text`; `.` is the repository itself. Never throws. */
-export function repoPath(text: string): RepoPathResult {
+/** The canonical form of `text`; `.` is the repository itself. Throws `bad_request`. */
+export function repoPath(text: string): string {
+  const result = parseRepoPath(text)
+  if (result.ok) return result.path
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot use path ${JSON.stringify(text.slice(0, 200))}: it ${result.reason}`,
+    { hint: 'Name files relative to the repository, such as "src/index.ts"' },
+  )
+}
+
+/** The canonical form of `text`, or what is wrong with it. Never throws. */
+export function parseRepoPath(text: string): RepoPathResult {
   const refuse = (reason: string): RepoPathResult => ({ ok: false, reason })
   if (Buffer.byteLength(text) > PATH_BYTES_MAX)
     return refuse(`is longer than ${PATH_BYTES_MAX} bytes`)

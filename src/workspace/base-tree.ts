@@ -63,7 +63,11 @@ function sizeOf(record: string): number {
 }
 
 function over(what: string): OpenExecError {
-  return new OpenExecError('repository_invalid', `Cannot make a workspace: the tree has over ${what}`, {
-    hint: 'Choose a smaller repository or an earlier commit',
-  })
+  return new OpenExecError(
+    'repository_invalid',
+    `Cannot make a workspace: the tree has over ${what}`,
+    {
+      hint: 'Choose a smaller repository or an earlier commit',
+    },
+  )
 }

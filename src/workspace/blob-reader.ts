@@ -1,8 +1,8 @@
 /** Reads objects one after the other through one `git cat-file --batch`, in pieces. */
 import { OpenExecError } from '../schema/index.ts'
 import type { GitPlace } from './git-environment.ts'
-import type { GitCaller } from './git.ts'
-import { gitStream } from './git.ts'
+import { type GitCaller, gitStream } from './git.ts'
+import type { GitStream } from './git-process.ts'
 
 export interface BlobReader {
   /** Hands the content on in pieces and returns its size; `workspace_failed` when it is missing. */
@@ -14,44 +14,22 @@ export interface BlobReader {
 
 export function openBlobReader(caller: GitCaller, place: GitPlace): BlobReader {
   const stream = gitStream(caller, place, ['cat-file', '--batch'])
-  const chunks = stream.stdout[Symbol.asyncIterator]()
-  let rest: Buffer = Buffer.alloc(0)
+  const answers = bytesOf(stream)
   let broken = false
-
-  const more = async (): Promise<void> => {
-    const next = await chunks.next()
-    if (next.done === true) {
-      await stream.done
-      throw new OpenExecError('workspace_failed', 'Cannot read objects: git ended early')
-    }
-    // A stream without an encoding yields buffers only.
-    rest = rest.length === 0 ? (next.value as Buffer) : Buffer.concat([rest, next.value as Buffer])
-  }
-  const header = async (): Promise<string> => {
-    for (;;) {
-      const end = rest.indexOf(10)
-      if (end >= 0) {
-        const line = rest.toString('latin1', 0, end)
-        rest = rest.subarray(end + 1)
-        return line
-      }
-      await more()
-    }
-  }
   const pipe = async (oid: string, sink: (piece: Buffer) => void): Promise<number> => {
-    if (broken) throw new OpenExecError('workspace_failed', 'Cannot read objects: reader is broken')
+    if (broken) {
+      throw new OpenExecError('workspace_failed', 'Cannot read objects: reader is broken')
+    }
     broken = true
     stream.stdin.write(`${oid}\n`)
-    const size = sizeOf(await header(), oid)
-    for (let left = size; left > 0; ) {
-      if (rest.length === 0) await more()
-      const piece = rest.subarray(0, left)
-      rest = rest.subarray(piece.length)
+    const size = sizeOf(await answers.line(), oid)
+    for (let left = size; left > 0;) {
+      const piece = await answers.upTo(left)
       left -= piece.length
       sink(piece)
     }
-    if (rest.length === 0) await more()
-    rest = rest.subarray(1)
+    // Each content is followed by a newline of its own.
+    await answers.upTo(1)
     broken = false
     return size
   }
@@ -65,11 +43,45 @@ export function openBlobReader(caller: GitCaller, place: GitPlace): BlobReader {
         if (kept <= maxBytes) pieces.push(Buffer.from(piece))
       })
       if (kept <= maxBytes) return Buffer.concat(pieces)
-      throw new OpenExecError('workspace_failed', `Cannot read object ${oid}: over ${maxBytes} bytes`)
+      throw new OpenExecError(
+        'workspace_failed',
+        `Cannot read object ${oid}: over ${maxBytes} bytes`,
+      )
     },
     async close() {
       stream.kill()
       await stream.done.catch(() => undefined)
+    },
+  }
+}
+
+function bytesOf(stream: GitStream) {
+  const chunks = stream.stdout[Symbol.asyncIterator]()
+  let rest: Buffer = Buffer.alloc(0)
+  const more = async (): Promise<void> => {
+    const next = await chunks.next()
+    if (next.done === true) {
+      await stream.done
+      throw new OpenExecError('workspace_failed', 'Cannot read objects: git ended early')
+    }
+    // A stream without an encoding yields buffers only.
+    const chunk = next.value as Buffer
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+  }
+  return {
+    async line(): Promise<string> {
+      while (!rest.includes(10)) await more()
+      const end = rest.indexOf(10)
+      const line = rest.toString('latin1', 0, end)
+      rest = rest.subarray(end + 1)
+      return line
+    },
+    /** At least one byte, at most `bytes`. */
+    async upTo(bytes: number): Promise<Buffer> {
+      if (rest.length === 0) await more()
+      const piece = rest.subarray(0, bytes)
+      rest = rest.subarray(piece.length)
+      return piece
     },
   }
 }

@@ -58,8 +58,3 @@ export function* parentsOf(path: BytePath): Generator<BytePath> {
     yield path.slice(0, at)
   }
 }
-
-/** Whether `path` is `ancestor` or lies below it. */
-export function isWithin(path: BytePath, ancestor: BytePath): boolean {
-  return path === ancestor || path.startsWith(`${ancestor}/`)
-}

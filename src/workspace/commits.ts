@@ -74,8 +74,11 @@ export async function readStoreRef(
 
 function identityText(value: string, what: string): string {
   if (value !== '' && !/[\p{C}<>]/u.test(value)) return value
-  throw new OpenExecError('bad_request', `Cannot commit with author ${what} ${JSON.stringify(value)}`, {
-    hint: 'Use plain text without control characters, "<" and ">"',
-  })
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot commit with author ${what} ${JSON.stringify(value)}`,
+    {
+      hint: 'Use plain text without control characters, "<" and ">"',
+    },
+  )
 }
-

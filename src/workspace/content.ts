@@ -46,7 +46,7 @@ export function readWhole(file: OpenFile): Buffer | undefined {
 
 /** The bytes in pieces, exactly `size` in sum: padded with zeros or cut when the file changes. */
 export function* readPieces(file: OpenFile): Generator<Buffer> {
-  for (let at = 0; at < file.size; ) {
+  for (let at = 0; at < file.size;) {
     const piece = Buffer.alloc(Math.min(CHUNK_BYTES, file.size - at))
     const read = fs.readSync(file.fd, piece, 0, piece.length, at)
     const bytes = read === 0 ? piece : piece.subarray(0, read)

@@ -124,7 +124,12 @@ async function insideOf(
     const ref = `refs/openexec/runs/${runId}/inside`
     const tree = await writer.tree(source.tree, edits, ref)
     const message = 'Base of the run\n'
-    const commit = await commitTree(caller, source.store, { tree, parents: [], message, author: undefined })
+    const commit = await commitTree(caller, source.store, {
+      tree,
+      parents: [],
+      message,
+      author: undefined,
+    })
     return { commit, tree, history: 'filtered' }
   } finally {
     await writer.close()
@@ -172,7 +177,9 @@ function giveAway(slot: Slot, owner: Ownership): void {
   if (process.getuid?.() !== 0) return
   const below = fs.readdirSync(slot.git, { recursive: true, encoding: 'utf8' })
   for (const name of ['', ...below]) fs.lchownSync(path.join(slot.git, name), owner.uid, owner.gid)
-  for (const file of [slot.tree, path.join(slot.tree, '.git')]) {
+  // Git inside looks at the owner of its pointer too, the pinned one included.
+  const pointers = [path.join(slot.tree, '.git'), path.join(slot.index, 'git-file')]
+  for (const file of [slot.tree, ...pointers]) {
     fs.lchownSync(file, owner.uid, owner.gid)
   }
 }

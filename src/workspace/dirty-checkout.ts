@@ -67,9 +67,13 @@ export async function untrackedFiles(caller: GitCaller, checkout: Checkout): Pro
       // A nested repository is listed as one directory; it is not part of this one.
       for (const record of records) if (!record.endsWith('/')) paths.push(record)
       if (paths.length > PATHS_MAX) {
-        throw new OpenExecError('repository_invalid', `Cannot list over ${PATHS_MAX} untracked files`, {
-          hint: 'Ignore generated files with a .gitignore',
-        })
+        throw new OpenExecError(
+          'repository_invalid',
+          `Cannot list over ${PATHS_MAX} untracked files`,
+          {
+            hint: 'Ignore generated files with a .gitignore',
+          },
+        )
       }
     }
     await listing.done

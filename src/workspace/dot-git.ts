@@ -8,7 +8,8 @@ import { type BytePath, toBytes } from './byte-path.ts'
 /** Code points HFS+ leaves out when it compares names. */
 const HFS_IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g
 const NTFS_DOT_GIT = /^(?:\.git|git~1)[. ]*(?:$|:)/i
-const NTFS_DOT_GITMODULES = /^(?:\.gitmodules|gitmod~[1-4]|gi7eba~[1-9]|gi7eb[0-9a-f]*~[1-9])[. ]*(?:$|:)/i
+const NTFS_DOT_GITMODULES =
+  /^(?:\.gitmodules|gitmod~[1-4]|gi7eba~[1-9]|gi7eb[0-9a-f]*~[1-9])[. ]*(?:$|:)/i
 
 /** Whether one path component reads as `.git` on Linux, macOS or Windows. */
 export function isDotGit(name: BytePath): boolean {

@@ -3,13 +3,12 @@
  * their length and names quoted, so no byte of either is ever read as a command, and the cost follows
  * what changed, not the size of the repository.
  */
-import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { OpenExecError } from '../schema/index.ts'
 import { type BytePath, quotePath } from './byte-path.ts'
 import type { GitCaller } from './git.ts'
 import { gitStream } from './git.ts'
-import type { GitStream } from './git-process.ts'
+import { feed, type GitStream } from './git-process.ts'
 import { FIXED_IDENTITY, type ObjectStore, storePlace } from './object-store.ts'
 
 export interface TreeEdit {
@@ -46,20 +45,22 @@ export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectW
   }
   return {
     async blob(size, pieces) {
-      const { stdin } = started()
-      await write(started(), `blob\ndata ${size}\n`)
-      for (const piece of pieces) await write(started(), piece)
-      stdin.write('\n')
+      await feed(started(), `blob\ndata ${size}\n`)
+      for (const piece of pieces) await feed(started(), piece)
+      await feed(started(), '\n')
     },
     async tree(base, edits, ref) {
       const git = started()
       const answer = readLine(git.stdout)
-      await write(git, `commit ${ref}\ncommitter ${committer()}\ndata 0\nM 040000 ${base} ""\n`)
+      // A stream that breaks is told by `feed()` and `done`.
+      answer.catch(() => undefined)
+      await feed(git, `commit ${ref}\ncommitter ${committer()}\ndata 0\nM 040000 ${base} ""\n`)
       for (const { path, entry } of edits) {
-        if (entry === undefined) await write(git, `D ${quotePath(path)}\n`)
+        if (entry === undefined) await feed(git, `D ${quotePath(path)}\n`)
       }
       for (const { path, entry } of edits) {
-        if (entry !== undefined) await write(git, `M ${entry.mode} ${entry.oid} ${quotePath(path)}\n`)
+        if (entry !== undefined)
+          await feed(git, `M ${entry.mode} ${entry.oid} ${quotePath(path)}\n`)
       }
       git.stdin.end('ls ""\n\ndone\n')
       const line = await answer
@@ -73,12 +74,6 @@ export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectW
   }
 }
 
-async function write(git: GitStream, bytes: string | Uint8Array): Promise<void> {
-  if (git.stdin.write(bytes)) return
-  // A process that has ended never drains; its failure is the answer.
-  await Promise.race([once(git.stdin, 'drain'), once(git.stdin, 'close'), git.done])
-}
-
 async function readLine(stdout: Readable): Promise<string> {
   let text = ''
   for await (const chunk of stdout) text = (text + String(chunk)).slice(0, 1024)
@@ -90,7 +85,10 @@ function treeOf(line: string, store: ObjectStore): string {
   if (oid !== undefined) return oid
   // The root of a tree without any entry is "missing".
   if (line.startsWith('missing')) return EMPTY_TREE[store.objectFormat]
-  throw new OpenExecError('workspace_failed', 'Cannot write the tree of the workspace: no answer of git')
+  throw new OpenExecError(
+    'workspace_failed',
+    'Cannot write the tree of the workspace: no answer of git',
+  )
 }
 
 function committer(): string {

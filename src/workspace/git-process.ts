@@ -87,6 +87,24 @@ export function streamGit(program: GitProgram, run: GitRun): GitStream {
   return { stdin: child.stdin, stdout: child.stdout, done, kill: () => killGroup(child) }
 }
 
+/** Writes and waits until there is room for more; when git has gone, tells why. */
+export async function feed(stream: GitStream, bytes: string | Uint8Array): Promise<void> {
+  const { stdin } = stream
+  if (!stdin.destroyed && !stdin.write(bytes)) {
+    await new Promise<void>((resolve) => {
+      const events = ['drain', 'close', 'error']
+      const settle = (): void => {
+        for (const event of events) stdin.off(event, settle)
+        resolve()
+      }
+      for (const event of events) stdin.on(event, settle)
+    })
+  }
+  if (!stdin.destroyed) return
+  await stream.done
+  throw new OpenExecError('workspace_failed', 'Cannot write to git: it ended early')
+}
+
 /** Throws `cancelled` when the signal has been aborted; `what` completes "Cannot …". */
 export function throwIfCancelled(signal: AbortSignal, what: string): void {
   if (!signal.aborted) return

@@ -54,11 +54,7 @@ export async function gitTry(
   return runGit(caller.program, { ...plain(caller, place, args), ...NO_INPUT })
 }
 
-export function gitStream(
-  caller: GitCaller,
-  place: GitPlace,
-  args: readonly string[],
-): GitStream {
+export function gitStream(caller: GitCaller, place: GitPlace, args: readonly string[]): GitStream {
   return streamGit(caller.program, plain(caller, place, args))
 }
 

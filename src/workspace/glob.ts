@@ -77,18 +77,43 @@ function matchesOne(token: Token, byte: string): boolean {
 }
 
 const CLASSES: Record<string, readonly (readonly [string, string])[]> = {
-  alnum: [['0', '9'], ['A', 'Z'], ['a', 'z']],
-  alpha: [['A', 'Z'], ['a', 'z']],
-  blank: [[' ', ' '], ['\t', '\t']],
-  cntrl: [['\0', '\x1f'], ['\x7f', '\x7f']],
+  alnum: [
+    ['0', '9'],
+    ['A', 'Z'],
+    ['a', 'z'],
+  ],
+  alpha: [
+    ['A', 'Z'],
+    ['a', 'z'],
+  ],
+  blank: [
+    [' ', ' '],
+    ['\t', '\t'],
+  ],
+  cntrl: [
+    ['\0', '\x1f'],
+    ['\x7f', '\x7f'],
+  ],
   digit: [['0', '9']],
   graph: [['!', '~']],
   lower: [['a', 'z']],
   print: [[' ', '~']],
-  punct: [['!', '/'], [':', '@'], ['[', '`'], ['{', '~']],
-  space: [['\t', '\r'], [' ', ' ']],
+  punct: [
+    ['!', '/'],
+    [':', '@'],
+    ['[', '`'],
+    ['{', '~'],
+  ],
+  space: [
+    ['\t', '\r'],
+    [' ', ' '],
+  ],
   upper: [['A', 'Z']],
-  xdigit: [['0', '9'], ['A', 'F'], ['a', 'f']],
+  xdigit: [
+    ['0', '9'],
+    ['A', 'F'],
+    ['a', 'f'],
+  ],
 }
 
 function compileSet(pattern: string, start: number): { token: Token; end: number } | undefined {

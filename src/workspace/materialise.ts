@@ -34,7 +34,8 @@ export async function materialise(
   const place: GitPlace = { ...storePlace(store), workTree: slot.tree, indexFile }
   await readTree(caller, place, target.tree)
   const { code, stderr } = await checkout(caller, place)
-  if (code !== 0) throw new OpenExecError('workspace_failed', `Cannot write the workspace: ${stderr}`)
+  if (code !== 0)
+    throw new OpenExecError('workspace_failed', `Cannot write the workspace: ${stderr}`)
   const entries = await settle(caller, place, target)
   const index = encodeIndex(entries, store.objectFormat)
   fs.writeFileSync(path.join(slot.git, 'index'), index, { mode: 0o644 })
@@ -48,7 +49,7 @@ export async function commitTimeS(
   store: ObjectStore,
   at: { commit: string; nowMs: number },
 ): Promise<number> {
-  const args = ['rev-list', '--max-count=1', '--no-commit-header', '--format=%ct', at.commit]
+  const args = ['rev-list', '--no-walk', '--no-commit-header', '--format=%ct', at.commit]
   const seconds = Number(await gitLine(caller, storePlace(store), args))
   const newest = Math.floor(at.nowMs / 1000) - 10
   return Math.max(OLDEST_S, Math.min(Number.isSafeInteger(seconds) ? seconds : newest, newest))
@@ -60,9 +61,13 @@ const OLDEST_S = 315_619_200
 async function readTree(caller: GitCaller, place: GitPlace, tree: string): Promise<void> {
   const { code, stderr } = await gitTry(caller, place, ['read-tree', tree])
   if (code === 0) return
-  throw new OpenExecError('repository_unsafe', `Cannot make a workspace of tree ${tree}: ${stderr}`, {
-    hint: 'The commit holds a path git refuses, such as one that reads as ".git"',
-  })
+  throw new OpenExecError(
+    'repository_unsafe',
+    `Cannot make a workspace of tree ${tree}: ${stderr}`,
+    {
+      hint: 'The commit holds a path git refuses, such as one that reads as ".git"',
+    },
+  )
 }
 
 async function checkout(caller: GitCaller, place: GitPlace) {

@@ -38,7 +38,20 @@ export function openObjectStore(
   const digest = createHash('sha256').update(source.commonDir).digest('hex').slice(0, 16)
   const gitDir = path.join(stateDir, 'git', `${digest}.git`)
   if (!fs.existsSync(path.join(gitDir, 'HEAD'))) createStore(gitDir, source)
+  copyShallow(source.commonDir, gitDir)
   return { gitDir, objectFormat: source.objectFormat, commonDir: source.commonDir }
+}
+
+/** Lets a repository that borrows objects end its history where the lender's ends. */
+export function copyShallow(from: string, to: string): void {
+  const [here, there] = [path.join(from, 'shallow'), path.join(to, 'shallow')]
+  if (!fs.existsSync(here)) {
+    fs.rmSync(there, { force: true })
+    return
+  }
+  const draft = `${there}.${process.pid}.tmp`
+  fs.copyFileSync(here, draft)
+  fs.renameSync(draft, there)
 }
 
 /** Stores below a state directory with the source each belongs to. */
@@ -77,16 +90,9 @@ function createStore(
   const draft = `${gitDir}.${process.pid}.tmp`
   try {
     fs.rmSync(draft, { recursive: true, force: true })
-    for (const below of ['objects/info', 'objects/pack', 'refs/heads', 'info']) {
-      fs.mkdirSync(path.join(draft, below), { recursive: true, mode: 0o700 })
-    }
-    const alternates = `${alternateLine(path.join(source.commonDir, 'objects'))}\n`
-    fs.writeFileSync(path.join(draft, 'objects/info/alternates'), alternates)
-    fs.writeFileSync(path.join(draft, 'config'), repositoryConfig(source.objectFormat, ['\tbare = true']))
-    // Bytes in trees are bytes in files: no attribute of the repository converts anything.
-    fs.writeFileSync(path.join(draft, 'info/attributes'), BYTE_EXACT_ATTRIBUTES)
+    const borrowsFrom = path.join(source.commonDir, 'objects')
+    makeBareRepository(draft, { objectFormat: source.objectFormat, borrowsFrom })
     fs.writeFileSync(path.join(draft, 'openexec-source'), source.commonDir)
-    fs.writeFileSync(path.join(draft, 'HEAD'), 'ref: refs/heads/none\n')
     fs.renameSync(draft, gitDir)
   } catch (error) {
     fs.rmSync(draft, { recursive: true, force: true })
@@ -97,6 +103,24 @@ function createStore(
       cause: error,
     })
   }
+}
+
+/** A repository with our configuration alone, which reads what it lacks from another one. */
+export function makeBareRepository(
+  gitDir: string,
+  options: { objectFormat: ObjectFormat; borrowsFrom: string },
+): void {
+  for (const below of ['objects/info', 'objects/pack', 'refs/heads', 'info']) {
+    fs.mkdirSync(path.join(gitDir, below), { recursive: true, mode: 0o700 })
+  }
+  const write = (name: string, content: string): void => {
+    fs.writeFileSync(path.join(gitDir, name), content)
+  }
+  write('objects/info/alternates', `${alternateLine(options.borrowsFrom)}\n`)
+  write('config', repositoryConfig(options.objectFormat, ['\tbare = true']))
+  // Bytes in trees are bytes in files: no attribute of the repository converts anything.
+  write('info/attributes', BYTE_EXACT_ATTRIBUTES)
+  write('HEAD', 'ref: refs/heads/none\n')
 }
 
 /** Wins over every `.gitattributes`: no filter, no end-of-line or encoding conversion. */

@@ -62,8 +62,7 @@ export async function openSource(
   const { found, config, store } = await openRepositoryStore(caller, stateDir, request.path)
   const client = openSourceGit(caller.program, sourcePlace(found), caller.signal)
   const head = await resolveHead(client)
-  const anchor =
-    request.ref === undefined ? head : await resolveRef(client, request.ref, request)
+  const anchor = request.ref === undefined ? head : await resolveRef(client, request.ref, request)
   if (anchor === undefined) throw noCommits(request.path)
   const checkout = { found, store, head: head ?? anchor }
   const dirty = await inspectCheckout(caller, checkout)
@@ -111,10 +110,7 @@ export function sourcePlace(found: FoundRepository): GitPlace {
 }
 
 /** The repository's own configuration file, without includes. */
-export async function readConfig(
-  caller: GitCaller,
-  commonDir: string,
-): Promise<RepositoryConfig> {
+export async function readConfig(caller: GitCaller, commonDir: string): Promise<RepositoryConfig> {
   const file = path.join(commonDir, 'config')
   const client = openSourceGit(caller.program, barePlace('/nonexistent'), caller.signal)
   const listed = await client.ask(['config', '--file', file, '--no-includes', '--list', '--null'])
@@ -142,9 +138,13 @@ async function resolveRef(
     })
   }
   if (!REF_PATTERN.test(ref) || ref.includes('..') || ref.includes('@{')) {
-    throw new OpenExecError('repository_invalid', `Cannot use ref ${JSON.stringify(ref)}: malformed`, {
-      hint: 'Name a branch, a tag or a commit id',
-    })
+    throw new OpenExecError(
+      'repository_invalid',
+      `Cannot use ref ${JSON.stringify(ref)}: malformed`,
+      {
+        hint: 'Name a branch, a tag or a commit id',
+      },
+    )
   }
   const commit = await client.ask([...VERIFY, '--end-of-options', `${ref}^{commit}`])
   if (commit !== undefined && commit !== '') return commit
@@ -161,9 +161,13 @@ async function resolveHead(client: SourceGit): Promise<string | undefined> {
 }
 
 function noCommits(start: string): OpenExecError {
-  return new OpenExecError('repository_invalid', `Cannot use repository "${start}": it has no commits`, {
-    hint: 'Commit something first: `git add -A && git commit -m "First commit"`',
-  })
+  return new OpenExecError(
+    'repository_invalid',
+    `Cannot use repository "${start}": it has no commits`,
+    {
+      hint: 'Commit something first: `git add -A && git commit -m "First commit"`',
+    },
+  )
 }
 
 async function currentBranch(client: SourceGit): Promise<string | undefined> {

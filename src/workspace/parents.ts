@@ -1,7 +1,7 @@
 /** Goes down from an open directory to the one a path lies in, component by component, no link followed. */
 import fs from 'node:fs'
 import type { BytePath } from './byte-path.ts'
-import { Directory, errorCode } from './directory.ts'
+import { type Directory, errorCode } from './directory.ts'
 
 export interface Located {
   /** Directory the path lies in; the caller closes it. */
@@ -14,22 +14,22 @@ export function locate(root: Directory, path: BytePath): Located | undefined {
   try {
     return descend(root, path, () => undefined)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
-    if (errorCode(error) === 'ELOOP') return undefined
+    const code = errorCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
     throw error
   }
 }
 
-/** The same, making the directories that are missing; `made` is told each of them. */
+/** Makes the directories that are missing; `made` is told each of them. */
 export function locateOrMake(
   root: Directory,
   path: BytePath,
-  made: (directory: BytePath, parent: Directory, name: BytePath) => void,
+  made: (parent: Directory, name: BytePath, path: BytePath) => void,
 ): Located {
   return descend(root, path, (parent, name, directory) => {
     if (parent.lstat(name) !== undefined) return
     fs.mkdirSync(parent.at(name), 0o777)
-    made(directory, parent, name)
+    made(parent, name, directory)
   })
 }
 
@@ -55,4 +55,27 @@ function descend(
     }
   }
   return { parent, name }
+}
+
+/** Removes the directories above a path that are empty, nearest first. */
+export function pruneParents(
+  root: Directory,
+  path: BytePath,
+  removed: (directory: BytePath) => void,
+): void {
+  let below = path
+  for (let slash = below.lastIndexOf('/'); slash > 0; slash = below.lastIndexOf('/')) {
+    below = below.slice(0, slash)
+    const located = locate(root, below)
+    if (located === undefined) continue
+    try {
+      fs.rmdirSync(located.parent.at(located.name))
+      removed(below)
+    } catch {
+      // Not empty: it stays, and so does all above it.
+      return
+    } finally {
+      located.parent.close()
+    }
+  }
 }

@@ -5,7 +5,12 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { type GitCaller, gitStream } from './git.ts'
-import { alternateLine, BYTE_EXACT_ATTRIBUTES, FIXED_IDENTITY, repositoryConfig } from './object-store.ts'
+import {
+  alternateLine,
+  BYTE_EXACT_ATTRIBUTES,
+  FIXED_IDENTITY,
+  repositoryConfig,
+} from './object-store.ts'
 import { type Source, sourcePlace } from './open-source.ts'
 import type { Slot } from './slot.ts'
 
@@ -29,7 +34,13 @@ export async function writePrivateGitDir(
 ): Promise<void> {
   const { slot, runId, commit, history } = inside
   const branch = `refs/heads/openexec/${runId}`
-  for (const below of ['objects/info', 'objects/pack', 'refs/heads/openexec', 'refs/tags', 'info']) {
+  for (const below of [
+    'objects/info',
+    'objects/pack',
+    'refs/heads/openexec',
+    'refs/tags',
+    'info',
+  ]) {
     fs.mkdirSync(path.join(slot.git, below), { recursive: true, mode: 0o755 })
   }
   const write = (name: string, content: string): void => {
@@ -81,7 +92,9 @@ function alternates(source: Source): string[] {
 function readExclude(commonDir: string): string {
   const file = path.join(commonDir, 'info/exclude')
   const stat = fs.statSync(file, { throwIfNoEntry: false })
-  return stat?.isFile() === true && stat.size <= EXCLUDE_BYTES_MAX ? fs.readFileSync(file, 'utf8') : ''
+  return stat?.isFile() === true && stat.size <= EXCLUDE_BYTES_MAX
+    ? fs.readFileSync(file, 'utf8')
+    : ''
 }
 
 /** Branches, remote branches and tags of the source, so that `git describe` and `main..` work. */

@@ -54,7 +54,10 @@ export async function readRawChanges(stdout: Readable): Promise<RawChange[]> {
       }
     }
     if (changes.length > CHANGES_MAX) {
-      throw new OpenExecError('workspace_failed', `Cannot compare: over ${CHANGES_MAX} paths differ`)
+      throw new OpenExecError(
+        'workspace_failed',
+        `Cannot compare: over ${CHANGES_MAX} paths differ`,
+      )
     }
   }
   return changes
@@ -63,7 +66,12 @@ export async function readRawChanges(stdout: Readable): Promise<RawChange[]> {
 function parseChange(fields: string, path: BytePath): RawChange {
   const match = /^:(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ([A-Z])/.exec(fields)
   const [, oldMode, newMode, oldOid, newOid, letter] = match ?? []
-  if (oldMode === undefined || newMode === undefined || oldOid === undefined || newOid === undefined) {
+  if (
+    oldMode === undefined ||
+    newMode === undefined ||
+    oldOid === undefined ||
+    newOid === undefined
+  ) {
     throw new OpenExecError('workspace_failed', 'Cannot read the output of git: malformed change')
   }
   const status = letter === 'A' || letter === 'D' || letter === 'T' ? STATUS[letter] : STATUS.M

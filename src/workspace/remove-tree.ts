@@ -73,7 +73,10 @@ async function emptyOne(
       if (errorCode(error) !== 'ENOTEMPTY' && errorCode(error) !== 'EEXIST') throw error
     }
   }
-  throw new OpenExecError('workspace_failed', 'Cannot remove a workspace: something still writes to it')
+  throw new OpenExecError(
+    'workspace_failed',
+    'Cannot remove a workspace: something still writes to it',
+  )
 }
 
 /** Gives the owner every right on a directory, the directory itself and not where a link leads. */
@@ -84,7 +87,10 @@ function openUp(parent: Directory, name: BytePath): void {
     fs.lchmodSync?.(String(parent.at(name)), 0o700)
     return
   }
-  const fd = fs.openSync(parent.at(name), O_PATH | fs.constants.O_NOFOLLOW | fs.constants.O_DIRECTORY)
+  const fd = fs.openSync(
+    parent.at(name),
+    O_PATH | fs.constants.O_NOFOLLOW | fs.constants.O_DIRECTORY,
+  )
   try {
     fs.chmodSync(`/proc/self/fd/${fd}`, 0o700)
   } finally {

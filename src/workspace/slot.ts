@@ -67,9 +67,13 @@ export function readRecord(slot: Slot): WorkspaceRecord {
   try {
     return WorkspaceRecord.parse(JSON.parse(fs.readFileSync(file, 'utf8')))
   } catch (error) {
-    throw new OpenExecError('workspace_failed', `Cannot open workspace "${slot.dir}": damaged record`, {
-      hint: 'Remove the workspace with `openexec gc` and start the run again',
-      cause: error,
-    })
+    throw new OpenExecError(
+      'workspace_failed',
+      `Cannot open workspace "${slot.dir}": damaged record`,
+      {
+        hint: 'Remove the workspace with `openexec gc` and start the run again',
+        cause: error,
+      },
+    )
   }
 }

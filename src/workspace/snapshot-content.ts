@@ -28,12 +28,14 @@ const ATTEMPTS_MAX = 3
 export function openContentTaker(options: {
   format: ObjectFormat
   writer: ObjectWriter
-  /** Ids that need no writing. */
-  stored: Set<string>
+  /** Ids that need no writing; asked for once, when something is to be written. */
+  known(): Iterable<string>
   fileBytes: number
   totalBytes: number
 }): ContentTaker {
-  const { format, writer, stored } = options
+  const { format, writer } = options
+  let stored: Set<string> | undefined
+  const isStored = (oid: string): boolean => (stored ??= new Set(options.known())).has(oid)
   let total = 0
   const count = (bytes: number): void => {
     total += bytes
@@ -42,20 +44,20 @@ export function openContentTaker(options: {
   const takeBytes = (content: Buffer): Promise<Taken> | Taken => {
     count(content.length)
     const oid = blobId(format, content)
-    if (stored.has(oid)) return { oid }
-    stored.add(oid)
+    if (isStored(oid)) return { oid }
+    stored?.add(oid)
     return writer.blob(content.length, [content]).then(() => ({ oid }))
   }
   const takePieces = async (file: OpenFile): Promise<Taken> => {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       count(file.size)
       const oid = await hashPieces(format, file)
-      if (stored.has(oid)) return { oid }
+      if (isStored(oid)) return { oid }
       const second = blobHash(format, file.size)
       await writer.blob(file.size, hashed(readPieces(file), second))
       // The same bytes twice, or the file is being written while it is read.
       if (second.digest('hex') === oid) {
-        stored.add(oid)
+        stored?.add(oid)
         return { oid }
       }
     }
@@ -81,7 +83,10 @@ export function openContentTaker(options: {
   }
 }
 
-function openOrRefuse(parent: Directory, name: BytePath): OpenFile | { refused: 'unstable' | 'unreadable' } {
+function openOrRefuse(
+  parent: Directory,
+  name: BytePath,
+): OpenFile | { refused: 'unstable' | 'unreadable' } {
   try {
     return openRegular(parent, name) ?? { refused: 'unstable' }
   } catch (error) {
@@ -99,7 +104,10 @@ async function hashPieces(format: ObjectFormat, file: OpenFile): Promise<string>
   return hash.digest('hex')
 }
 
-function* hashed(pieces: Iterable<Buffer>, hash: { update(piece: Buffer): unknown }): Generator<Buffer> {
+function* hashed(
+  pieces: Iterable<Buffer>,
+  hash: { update(piece: Buffer): unknown },
+): Generator<Buffer> {
   for (const piece of pieces) {
     hash.update(piece)
     yield piece
@@ -107,8 +115,12 @@ function* hashed(pieces: Iterable<Buffer>, hash: { update(piece: Buffer): unknow
 }
 
 function tooMuch(bytes: number): OpenExecError {
-  return new OpenExecError('workspace_failed', `Cannot take a snapshot: over ${bytes} changed bytes`, {
-    hint: 'Ignore generated files with a .gitignore in the repository',
-    details: { limit: 'bytes', bytes },
-  })
+  return new OpenExecError(
+    'workspace_failed',
+    `Cannot take a snapshot: over ${bytes} changed bytes`,
+    {
+      hint: 'Ignore generated files with a .gitignore in the repository',
+      details: { limit: 'bytes', bytes },
+    },
+  )
 }

@@ -88,8 +88,8 @@ export async function takeSnapshot(
   const signal = AbortSignal.any([caller.signal, deadline.signal])
   const writer = openObjectWriter({ ...caller, signal }, store)
   try {
-    const stored = new Set([...state.files.values()].map((file) => file.oid))
-    const taker = openContentTaker({ ...limits, format: store.objectFormat, writer, stored })
+    const known = () => [...state.files.values()].map((file) => file.oid)
+    const taker = openContentTaker({ ...limits, format: store.objectFormat, writer, known })
     const seen = await lookAtTree({ ...memory, ...request, root: request.slot.tree, taker, signal })
     const edits = editsOf(seen)
     const ref = `refs/openexec/runs/${request.runId}/latest`
@@ -97,7 +97,10 @@ export async function takeSnapshot(
     accept(state, seen, tree)
     return {
       tree,
-      changed: await changesBetween({ ...caller, signal }, store, { from: request.baseTree, to: tree }),
+      changed: await changesBetween({ ...caller, signal }, store, {
+        from: request.baseTree,
+        to: tree,
+      }),
       refused: seen.refusals.list,
       refusedTotal: seen.refusals.total,
       collisions: collisionsOf(state, seen),
@@ -138,10 +141,14 @@ function collisionsOf(state: TreeState, seen: SeenTree): BytePath[] {
 
 function wallClock(wallMs: number): { signal: AbortSignal; stop(): void } {
   const controller = new AbortController()
-  const error = new OpenExecError('workspace_failed', `Cannot take a snapshot: no end after ${wallMs} ms`, {
-    hint: 'Let the task remove what it does not need, or ignore generated directories',
-    details: { limit: 'wall', wallMs },
-  })
+  const error = new OpenExecError(
+    'workspace_failed',
+    `Cannot take a snapshot: no end after ${wallMs} ms`,
+    {
+      hint: 'Let the task remove what it does not need, or ignore generated directories',
+      details: { limit: 'wall', wallMs },
+    },
+  )
   const timer = setTimeout(() => controller.abort(error), wallMs)
   return { signal: controller.signal, stop: () => clearTimeout(timer) }
 }

@@ -3,7 +3,7 @@
  * hardened environment as all other git; its guards forbid such variables unless they are named, as
  * they are here, because they would be dangerous with any other values.
  */
-import { simpleGit } from 'simple-git'
+import { GitPluginError, simpleGit } from 'simple-git'
 import { OpenExecError } from '../schema/index.ts'
 import { barePlace, GIT_VERSION_MIN, gitEnvironment, type GitPlace } from './git-environment.ts'
 import { type GitProgram, throwIfCancelled } from './git-process.ts'
@@ -28,8 +28,12 @@ export function openSourceGit(
       allowUnsafeAskPass: true,
       allowUnsafeConfigEnvCount: true,
       allowUnsafeConfigPaths: true,
+      allowUnsafeCredentialHelper: true,
       allowUnsafeEditor: true,
+      allowUnsafeFsMonitor: true,
+      allowUnsafeHooksPath: true,
       allowUnsafePager: true,
+      allowUnsafeProtocolOverride: true,
       allowUnsafeSshCommand: true,
     },
   }).env(environment)
@@ -40,6 +44,8 @@ export function openSourceGit(
       } catch (error) {
         throwIfCancelled(signal, 'read the repository')
         if (error instanceof Error && error.message.includes('ENOENT')) throw noGit(error)
+        // A guard or the time limit, not an answer of git.
+        if (error instanceof GitPluginError) throw notAnswered(error)
         return undefined
       }
     },
@@ -56,6 +62,12 @@ export async function checkGitVersion(program: GitProgram, signal: AbortSignal):
   if (major > majorMin || (major === majorMin && minor >= minorMin)) return found
   throw new OpenExecError('workspace_failed', `Cannot use git ${found}: expected 2.39 or newer`, {
     hint: 'Install a newer git on the host',
+  })
+}
+
+function notAnswered(cause: Error): OpenExecError {
+  return new OpenExecError('workspace_failed', `Cannot read the repository: ${cause.message}`, {
+    cause,
   })
 }
 

@@ -7,7 +7,14 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { type BytePath, showPath } from './byte-path.ts'
 import { commitTree, storeRef } from './commits.ts'
-import { blobHash, blobId, openRegular, readPieces, readWhole, WHOLE_FILE_BYTES } from './content.ts'
+import {
+  blobHash,
+  blobId,
+  openRegular,
+  readPieces,
+  readWhole,
+  WHOLE_FILE_BYTES,
+} from './content.ts'
 import { Directory } from './directory.ts'
 import { type Checkout, checkoutPlace, modifiedFiles, untrackedFiles } from './dirty-checkout.ts'
 import { unsafePath } from './dot-git.ts'
@@ -28,7 +35,8 @@ export async function takeUncommitted(caller: GitCaller, checkout: Checkout): Pr
   for (const change of await modifiedFiles(caller, checkout)) files.set(change.path, change.oldOid)
   for (const file of await untrackedFiles(caller, checkout)) files.set(file, undefined)
   const tree = files.size === 0 ? staged : await treeWith(caller, checkout, { staged, files })
-  if (tree === (await gitLine(caller, storePlace(store), ['rev-parse', `${head}^{tree}`]))) return head
+  if (tree === (await gitLine(caller, storePlace(store), ['rev-parse', `${head}^{tree}`])))
+    return head
   const commit = await commitTree(caller, store, {
     tree,
     parents: [head],
@@ -52,10 +60,14 @@ async function stagedTree(caller: GitCaller, checkout: Checkout): Promise<string
     return await gitLine(caller, { ...checkoutPlace(checkout), indexFile }, ['write-tree'])
   } catch (error) {
     if (error instanceof OpenExecError && error.code === 'cancelled') throw error
-    throw new OpenExecError('repository_invalid', 'Cannot take uncommitted changes: the index has no tree', {
-      hint: 'Resolve conflicts (see `git status`), or run without the uncommitted changes',
-      cause: error,
-    })
+    throw new OpenExecError(
+      'repository_invalid',
+      'Cannot take uncommitted changes: the index has no tree',
+      {
+        hint: 'Resolve conflicts (see `git status`), or run without the uncommitted changes',
+        cause: error,
+      },
+    )
   } finally {
     fs.rmSync(scratch, { recursive: true, force: true })
   }
@@ -73,7 +85,11 @@ async function treeWith(
     const edits: TreeEdit[] = []
     for (const [file, oldOid] of taken.files) {
       await pause()
-      const edit = await editFor(root, file, { writer, format: checkout.store.objectFormat, oldOid })
+      const edit = await editFor(root, file, {
+        writer,
+        format: checkout.store.objectFormat,
+        oldOid,
+      })
       if (edit !== undefined) edits.push(edit)
     }
     if (edits.length === 0) return taken.staged
@@ -144,13 +160,21 @@ async function writeFile(
 }
 
 function unstable(file: BytePath): OpenExecError {
-  return new OpenExecError('repository_invalid', `Cannot read ${showPath(file)}: it changes while it is read`, {
-    hint: 'Stop what writes to the checkout and try again',
-  })
+  return new OpenExecError(
+    'repository_invalid',
+    `Cannot read ${showPath(file)}: it changes while it is read`,
+    {
+      hint: 'Stop what writes to the checkout and try again',
+    },
+  )
 }
 
 function tooBig(file: BytePath): OpenExecError {
-  return new OpenExecError('repository_invalid', `Cannot take ${showPath(file)}: over ${FILE_BYTES_MAX} bytes`, {
-    hint: 'Ignore the file with a .gitignore, or run without the uncommitted changes',
-  })
+  return new OpenExecError(
+    'repository_invalid',
+    `Cannot take ${showPath(file)}: over ${FILE_BYTES_MAX} bytes`,
+    {
+      hint: 'Ignore the file with a .gitignore, or run without the uncommitted changes',
+    },
+  )
 }

@@ -131,8 +131,12 @@ async function descend(
 }
 
 function tooMany(entries: number): OpenExecError {
-  return new OpenExecError('workspace_failed', `Cannot read the workspace: over ${entries} entries`, {
-    hint: 'Let the task remove what it does not need, or ignore generated directories',
-    details: { limit: 'entries', entries },
-  })
+  return new OpenExecError(
+    'workspace_failed',
+    `Cannot read the workspace: over ${entries} entries`,
+    {
+      hint: 'Let the task remove what it does not need, or ignore generated directories',
+      details: { limit: 'entries', entries },
+    },
+  )
 }

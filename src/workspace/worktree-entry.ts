@@ -71,7 +71,11 @@ function giveToOwner(commonDir: string, entry: string): void {
   const owner = fs.statSync(commonDir)
   if (process.getuid?.() !== 0 || owner.uid === 0) return
   const paths = fs.readdirSync(entry, { recursive: true, encoding: 'utf8' })
-  for (const below of [path.dirname(entry), entry, ...paths.map((name) => path.join(entry, name))]) {
+  for (const below of [
+    path.dirname(entry),
+    entry,
+    ...paths.map((name) => path.join(entry, name)),
+  ]) {
     fs.lchownSync(below, owner.uid, owner.gid)
   }
 }

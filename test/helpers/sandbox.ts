@@ -138,3 +138,21 @@ export async function run(
   })
   return { ...result, ...output }
 }
+
+/** The container behind a sandbox, by its label. */
+export async function containerOf(engine: Engine, id: string): Promise<string> {
+  const found = await engine.docker.listContainers({
+    all: true,
+    filters: { label: [`openexec.sandbox=${id}`] },
+  })
+  const [container] = found
+  if (container === undefined || found.length !== 1)
+    throw new Error(`Expected one container of ${id}, found ${found.length}`)
+  return container.Id
+}
+
+/** How many containers there are of a test instance. */
+export async function containersOf(engine: Engine, instance: string): Promise<number> {
+  const filters = { label: [`openexec.instance=${instance}`] }
+  return (await engine.docker.listContainers({ all: true, filters })).length
+}

@@ -25,7 +25,7 @@ export function openTestState(): State {
 
 /** A directory of its own that removes itself. */
 export function openTestDir(): { path: string; [Symbol.dispose](): void } {
-  const path = mkdtempSync(join(tmpdir(), 'openexec-test-'))
+  const path = mkdtempSync(join(tmpdir(), 'openexec-state-test-'))
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
 

@@ -45,8 +45,16 @@ const EVASIONS: [string, (sleep: string) => string, number][] = [
       `(setsid sh -c '(setsid sh -c "${sleep} & exec ${sleep}" &) ; ${sleep}' &); sleep 30`,
     3,
   ],
-  ['stopped processes', (sleep) => `${sleep} & ${sleep} & kill -STOP %1 %2 $!; wait`, 2],
-  ['a stopped tree', (sleep) => `setsid sh -c '${sleep} & kill -STOP $$' & ${sleep} & wait`, 2],
+  [
+    'stopped processes',
+    (sleep) => `${sleep} & a=$!; ${sleep} & sleep 0.1; kill -STOP $a $!; wait`,
+    2,
+  ],
+  [
+    'a stopped tree',
+    (sleep) => `setsid sh -c '${sleep} & sleep 0.1; kill -STOP $$ $!' & ${sleep} & wait`,
+    2,
+  ],
   [
     'a process that starts others as fast as it can',
     (sleep) => `setsid sh -c 'while :; do (setsid ${sleep} &) ; done' & wait`,
@@ -69,7 +77,7 @@ for (const [what, script, count] of EVASIONS) {
     await using host = startHost(build('supervisor'), root)
     const pipe = await host.open()
     const { sleep, alive } = mark()
-    const ending = script(sleep).replace(/(wait|sleep 30)$/, 'exec sleep 0.3')
+    const ending = script(sleep).replace(/(wait|sleep 30)$/, 'exec sleep 1')
     const running = await startAndCount(pipe, ending, { of: alive, to: count })
     expect(await running.result).toMatchObject({ killed: false, exitCode: 0 })
     expect(alive()).toBe(0)
@@ -167,7 +175,7 @@ supervisorTest(
       await using host = startHost(build('supervisor'), root)
       const pipe = await host.open()
       const { sleep, alive } = mark()
-      const script = `(setsid ${sleep} &) ; ${sleep} & kill -STOP $!; ${sleep}`
+      const script = `(setsid ${sleep} &) ; ${sleep} & sleep 0.1; kill -STOP $!; ${sleep}`
       const running = await startAndCount(pipe, script, { of: alive, to: 3 })
       if (how === 'shutdown') pipe.shutdown()
       else host.child.kill(how)

@@ -182,7 +182,7 @@ static int say_credit(struct command *c, struct out *o) {
 
 int command_compose(struct command *c, struct out *o) {
   if (c->paused || c->told_end) return 1;
-  if (!c->started && !c->failed_stage) return 1;
+  if (!c->started && !c->failed_stage && !c->exited) return 1;
   if (c->started && !c->told_started) {
     uint8_t *at = out_frame(o, (struct frame_head){FRAME_STARTED, 0, c->channel}, 4, NULL, 0);
     if (!at) return 0;

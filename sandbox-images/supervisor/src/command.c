@@ -118,10 +118,6 @@ void command_gone(struct command *c, int lost, int64_t now_us) {
   c->warden = CREW_NOBODY;
   if (lost) c->exit_flags |= EXITED_LOST;
   if (c->exited || c->failed_stage) return;
-  if (!c->started) {
-    failed(c, ERROR_SPAWN, EAGAIN);
-    return;
-  }
   /* Nobody saw the command end, because the one who would have was killed with it. */
   c->exited = 1;
   c->exit = (struct note){.kind = NOTE_EXITED, .second = 9};

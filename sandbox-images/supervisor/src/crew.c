@@ -99,7 +99,13 @@ static void hear(struct member *m) {
   struct note n;
   while (recv(m->control, &n, sizeof n, MSG_DONTWAIT) == (ssize_t)sizeof n) {
     if (n.kind != NOTE_STARTED) m->told_exit = 1;
-    if (m->slot != CREW_NOBODY) tell_owner->note(m->slot, &n);
+    if (m->slot == CREW_NOBODY) continue;
+    int slot = m->slot;
+    tell_owner->note(slot, &n);
+    if (n.kind != NOTE_EXITED || !n.alone) continue;
+    /* The command is over; only the warden itself has still to be reaped. */
+    m->slot = CREW_NOBODY;
+    tell_owner->gone(slot, 0);
   }
 }
 

@@ -62,8 +62,8 @@ static uint64_t micros(struct timeval t) {
   return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
 }
 
-static void tell_exited(struct warden *w, int status, const struct rusage *use) {
-  struct note n = {.kind = NOTE_EXITED};
+static void tell_exited(const struct warden *w, int status, const struct rusage *use, int alone) {
+  struct note n = {.kind = NOTE_EXITED, .alone = alone};
   if (WIFSIGNALED(status)) n.second = WTERMSIG(status);
   else n.first = WEXITSTATUS(status);
   n.user_us = micros(use->ru_utime);
@@ -72,20 +72,24 @@ static void tell_exited(struct warden *w, int status, const struct rusage *use) 
   tell(w, &n);
 }
 
-/* Reaps all it can; the warden ends where nothing is left to wait for. */
+/* Reaps all it can; the warden ends where nothing is left to wait for. It says so in the same
+ * note where it can: its own end takes the kernel longer than most commands' last words. */
 static void reap(struct warden *w) {
-  for (;;) {
-    int status;
-    struct rusage use;
-    pid_t pid = wait4(-1, &status, WNOHANG, &use);
-    if (pid == 0) return;
+  int ended = 0, command_status = 0, status;
+  struct rusage command_use, use;
+  pid_t pid;
+  while ((pid = wait4(-1, &status, WNOHANG, &use)) != 0) {
     if (pid < 0 && errno == EINTR) continue;
-    if (pid < 0) _exit(0);
+    if (pid < 0) break;
     if (pid != w->command) continue;
     w->command = 0;
+    ended = 1;
+    command_status = status;
+    command_use = use;
     if (!w->keep_descendants) w->killing = 1;
-    tell_exited(w, status, &use);
   }
+  if (ended) tell_exited(w, command_status, &command_use, pid < 0);
+  if (pid < 0) _exit(0);
 }
 
 static void obey(struct warden *w) {

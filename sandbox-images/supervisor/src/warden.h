@@ -16,7 +16,7 @@ struct note {
   int32_t kind;
   int32_t first;  /* pid, stage of the failure or exit code */
   int32_t second; /* errno or signal */
-  int32_t reserved;
+  int32_t alone;  /* with NOTE_EXITED: nothing else of the command is left */
   uint64_t user_us;
   uint64_t system_us;
   uint64_t resident_bytes_max;

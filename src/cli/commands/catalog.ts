@@ -46,12 +46,6 @@ function registerBlueprint(program: Command, context: CommandContext): void {
         const report = await bodyOf(client.v1.blueprints.check.$post({ json }))
         if (options.json === true) return printJson(context.io, { ok: true, ...report })
         context.io.out(report.graph)
-        context.io.out('')
-        printTable(
-          context.io,
-          ['WORST CASE', ''],
-          Object.entries(report.bounds).map(([name, value]) => [name, String(value)]),
-        )
         context.io.out(`\n${paint(context.io, 'green', '✔')} Blueprint "${report.name}" is sound`)
       }),
     )
@@ -91,7 +85,7 @@ function registerPolicy(program: Command, context: CommandContext): void {
         const report = await bodyOf(client.v1.policies.check.$post({ json }))
         if (options.json === true) return printJson(context.io, { ok: true, ...report })
         context.io.out(
-          `${paint(context.io, 'green', '✔')} Policy "${file}" is sound: ${report.rules} rules, ${report.tests} tests passed`,
+          `${paint(context.io, 'green', '✔')} Policy "${file}" is sound: ${report.rules} rules, its tests pass`,
         )
       }),
     )

@@ -9,6 +9,12 @@ import { type Hunk, MATCH_TIERS, type MatchTier } from './edit.ts'
 import { findLines } from './find-lines.ts'
 import { reindentation } from './reindent.ts'
 
+/**
+ * Characters a new text must have before its presence says that an edit has been made already. A
+ * lone `}` stands in many files for other reasons.
+ */
+export const TELLING_LENGTH = 8
+
 export type Located =
   | { kind: 'found'; index: number; tier: MatchTier }
   | { kind: 'already_applied'; index: number }

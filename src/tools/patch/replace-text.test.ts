@@ -52,6 +52,10 @@ test('replaceText() forgives indentation only for whole lines', async () => {
 
 test('replaceText() does nothing when the file reads as it should', async () => {
   expect(await edited('total = 1\n', 'total = 0', 'total = 1')).toBeUndefined()
+  expect(await edited('export total\n', 'missing', 'x')).toMatchObject({ code: 'context_not_found' })
+  expect(await edited('subtotal = 12\n', 'missing', 'total = 1')).toMatchObject({
+    code: 'context_not_found',
+  })
 })
 
 test('replaceText() refuses a replacement by itself', async () => {

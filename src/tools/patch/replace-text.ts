@@ -5,6 +5,7 @@
  */
 import { byteString, type FileText, joinFile, shown, splitFile } from './byte-text.ts'
 import { type Edit, type Judged, reject } from './edit.ts'
+import { TELLING_LENGTH } from './match-hunk.ts'
 import { hunkOf } from './parse-envelope.ts'
 
 export interface Replacement {
@@ -48,8 +49,7 @@ export function replaceText(
     const after = replaced(text, { places, ...wanted })
     return { ok: true, value: editOf(path, file, splitFile(after)) }
   }
-  const fresh = wanted.new.trim()
-  if (fresh !== '' && placesOf(text, wanted.new).length === 1) return { ok: true, value: undefined }
+  if (standsOnce(text, wanted.new)) return { ok: true, value: undefined }
   return { ok: true, value: lineEdit(path, oldText, newText) }
 }
 
@@ -66,6 +66,16 @@ function placesOf(text: string, wanted: string): number[] {
     if (places.length > REPLACED_MAX) break
   }
   return places
+}
+
+/** Whether a text long enough to mean something stands in one place, and not inside a word. */
+function standsOnce(text: string, wanted: string): boolean {
+  const [place, other] = placesOf(text, wanted)
+  if (wanted.trim().length < TELLING_LENGTH || place === undefined || other !== undefined)
+    return false
+  const around = [text[place - 1], wanted[0], wanted.at(-1), text[place + wanted.length]]
+  const [before, first, last, after] = around.map((letter) => /\w/.test(letter ?? ' '))
+  return !(before === true && first === true) && !(last === true && after === true)
 }
 
 function replaced(

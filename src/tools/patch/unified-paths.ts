@@ -1,5 +1,5 @@
 /** File names in the headers of unified diffs: quoting, prefixes, time stamps. */
-import { isGitDirectory, repoPath } from '../repo-path.ts'
+import { isGitDirectory, parseRepoPath } from '../repo-path.ts'
 import { decoded, shown } from './byte-text.ts'
 import { type Judged, reject } from './edit.ts'
 
@@ -64,7 +64,7 @@ export function withoutPrefixes(names: Names): Names {
 /** The canonical repository path of a name in a patch. */
 export function patchPath(name: string): Judged<string> {
   const text = decoded(name)
-  const path = text === undefined ? undefined : repoPath(text)
+  const path = text === undefined ? undefined : parseRepoPath(text)
   if (path?.ok === true && path.path !== '.') return { ok: true, value: path.path }
   const reason = path?.ok === false ? path.reason : 'is not a file name in UTF-8'
   return reject({

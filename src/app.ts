@@ -1,0 +1,178 @@
+/** The one place that builds the program and takes it apart again. */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createApi } from './api/index.ts'
+import { createArtifacts } from './artifacts/index.ts'
+import { createEngine, loadFrozenRun, openEnvironment } from './blueprint/index.ts'
+import type { Config } from './config.ts'
+import { createRedactor, createTimeline } from './events/index.ts'
+import { selectModel } from './model/index.ts'
+import {
+  BLUEPRINT_REGISTRY,
+  createCatalog,
+  createNewId,
+  createRuntime,
+  noRuntime,
+  type Runtime,
+} from './runtime/index.ts'
+import { createSandboxes, findEngine, type Sandboxes } from './sandbox/index.ts'
+import { type Log, OpenExecError, type Run } from './schema/index.ts'
+import { openState } from './state/index.ts'
+import { createWorkspaces, type Workspaces } from './workspace/index.ts'
+
+export interface AppOptions {
+  config: Config
+  /** Absolute; `undefined` for what is asked without any run. */
+  stateDir: string | undefined
+  /** Paths in requests are relative to it. */
+  cwd: string
+  log: Log
+  /** Cancels the runs that this process executes. */
+  signal: AbortSignal
+  /** Starts a process that executes the run; `undefined` executes it in this one. */
+  detach: ((run: Run, stateDir: string) => void) | undefined
+}
+
+export interface App {
+  fetch: typeof fetch
+  /** Waits for the runs of this process, then removes everything it opened. */
+  close(): Promise<void>
+}
+
+const SHIPPED_BLUEPRINTS = fileURLToPath(new URL('../blueprints/', import.meta.url))
+/** User ids of sandboxes when the orchestrator is root: one for each run, owned by nobody else. */
+const UID_BASE = 200_000
+const UID_RANGE = 65_536
+
+/** Throws `state_unusable`, `state_too_new` or `state_corrupt`; the engine is only looked for when it is needed. */
+export function openApp(options: AppOptions): App {
+  const { config, stateDir, log } = options
+  const now = Date.now
+  const newId = createNewId()
+  const root = stateDir === undefined ? undefined : prepareStateDirectory(stateDir)
+  const sandboxes = createSandboxes({
+    connect: (signal) => findEngine(config.engine, signal),
+    instance: createHash('sha256').update(root ?? '').digest('hex').slice(0, 16),
+    now,
+    log,
+  })
+  const workspaces = createWorkspaces({
+    stateDir: root ?? realpathSync(tmpdir()),
+    searchPath: config.path,
+    now,
+  })
+  const blueprints = { shippedDir: SHIPPED_BLUEPRINTS, cwd: options.cwd, registry: BLUEPRINT_REGISTRY }
+  const shared = { sandboxes, workspaces, blueprints, now, newId }
+  const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
+  const running = new Set<Promise<unknown>>()
+  const track = (work: Promise<unknown>) => {
+    const done = work.catch((error: unknown) => tell(log, error)).finally(() => running.delete(done))
+    running.add(done)
+  }
+  const launch = (run: Run) => {
+    if (opened === undefined || root === undefined) return
+    if (options.detach !== undefined) return options.detach(run, root)
+    track(opened.runtime.execute(run.id, { signal: options.signal }))
+    // What crashed runs left is removed beside the run, not before it.
+    track(opened.runtime.recover({ signal: options.signal }))
+  }
+  const catalog = createCatalog({
+    ...shared,
+    gitVersion: (signal) => workspaces.checkGit(signal),
+    user: userFor('doctor'),
+  })
+  const runtime = opened?.runtime ?? noRuntime()
+  const api = createApi({ runtime, catalog, launch, onBug: (error) => tell(log, error) })
+  return {
+    fetch: async (input, init) => await api.fetch(new Request(input, init)),
+    async close() {
+      while (running.size > 0) await Promise.all(running)
+      await sandboxes.close()
+      opened?.dispose()
+    },
+  }
+}
+
+interface Shared {
+  root: string
+  sandboxes: Sandboxes
+  workspaces: Workspaces
+  blueprints: Parameters<typeof createCatalog>[0]['blueprints']
+  now(): number
+  newId: ReturnType<typeof createNewId>
+}
+
+function openRuntime(
+  { log }: AppOptions,
+  shared: Shared,
+): { runtime: Runtime; dispose(): void } {
+  const { root, now, newId } = shared
+  const state = openState({ file: join(root, 'openexec.db') })
+  const redactor = createRedactor([])
+  const mirror = { runsDir: join(root, 'runs'), log }
+  const timeline = createTimeline({ state, now, redactorOf: () => redactor, mirror })
+  const artifacts = createArtifacts({ state, root, now, newId, log })
+  const base = { ...shared, state, timeline, artifacts }
+  const engine = createEngine({
+    ...base,
+    loadPlan: async (run) => (await loadFrozenRun(artifacts, run)).plan,
+    open: async (run, signal) =>
+      openEnvironment(
+        {
+          ...base,
+          redactor,
+          userOf: ({ id }) => userFor(id),
+          model: () =>
+            selectModel({
+              scriptFile: run.request.modelScript,
+              callsBefore: modelCallsOf(run),
+            }),
+        },
+        { run, frozen: await loadFrozenRun(artifacts, run) },
+        signal,
+      ),
+  })
+  const modelCallsOf = (run: Run): number =>
+    timeline
+      .read(run.id, { after: 0, limit: 1_000_000 })
+      .filter(({ type }) => type === 'model_invocation').length
+  return {
+    runtime: createRuntime({ ...base, engine }),
+    dispose() {
+      timeline[Symbol.dispose]()
+      state[Symbol.dispose]()
+    },
+  }
+}
+
+/** 0700, with a `.gitignore` that keeps it out of the repository it lies in. */
+function prepareStateDirectory(directory: string): string {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const ignore = join(directory, '.gitignore')
+    if (!existsSync(ignore)) writeFileSync(ignore, '*\n')
+    return realpathSync(directory)
+  } catch (cause) {
+    throw new OpenExecError('state_unusable', `Cannot write state directory "${directory}"`, {
+      hint: 'Check its permissions and the free space, or name another one with --state DIR',
+      cause,
+    })
+  }
+}
+
+/** The caller's own user, or one of nobody's when the caller is root. */
+function userFor(name: string): { uid: number; gid: number } {
+  const [uid, gid] = [process.getuid?.() ?? UID_BASE, process.getgid?.() ?? UID_BASE]
+  if (uid !== 0) return { uid, gid: gid === 0 ? uid : gid }
+  const digest = createHash('sha256').update(name).digest().readUInt32BE(0)
+  const own = UID_BASE + (digest % UID_RANGE)
+  return { uid: own, gid: own }
+}
+
+function tell(log: Log, error: unknown): void {
+  if (error instanceof OpenExecError) log.warn(error.message)
+  else log.warn(error instanceof Error ? (error.stack ?? error.message) : String(error))
+}

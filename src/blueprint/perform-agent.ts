@@ -1,0 +1,182 @@
+/** One attempt of an agent stage: its tools, its budget, its inputs, and the patch it made. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { z } from 'zod'
+import {
+  type ActionContext,
+  createBudget,
+  boundsOfLimits,
+  executeAction,
+  findAction,
+  NO_SPEND,
+  runAgentStage,
+  type Spend,
+} from '../actions/index.ts'
+import { DEFAULT_RETRY, seededRandom } from '../model/index.ts'
+import { ContextPack } from '../schema/index.ts'
+import { type ActionOutcome, findToolset, type ToolContext } from '../tools/index.ts'
+import type { AgentOutcome, StageDeps, StageScope } from './perform-stage.ts'
+import type { AgentPlanStage } from './plan.ts'
+
+const INPUT_CHARS_MAX = 40_000
+const OUTPUT_TOKENS_MAX = 4096
+const CONTEXT_TOKENS_MAX = 100_000
+const ACTION_TAIL_CHARS = 4000
+
+export async function performAgent(scope: StageScope, stage: AgentPlanStage): Promise<AgentOutcome> {
+  const { deps, context, attempt } = scope
+  const result = await runAgentStage(
+    {
+      model: await deps.model(),
+      tools: toolContext(scope, stage),
+      record: context.record,
+      saveTranscript: async (name, content) =>
+        await context.saveArtifact({ name, type: 'transcript', mediaType: 'application/json', content }),
+      runBudget: createBudget(boundsOfLimits(deps.plan.limits), {
+        level: 'run',
+        parent: undefined,
+        spent: spentSoFar(deps),
+        startedAt: deps.startedAt,
+        now: () => performance.now(),
+      }),
+      retry: DEFAULT_RETRY,
+      now: () => performance.now(),
+      random: seededRandom(`${stage.id}.${attempt.attempt}`),
+      sleep: async (ms, signal) => await wait(ms, undefined, { signal }).catch(() => {}),
+    },
+    {
+      stage: stage.id,
+      attempt: attempt.attempt,
+      task: context.task,
+      goal: stage.goal,
+      instructions: '',
+      contextPack: await contextPack(context, stage),
+      inputs: await inputTexts(context, stage),
+      limits: stage.limits,
+      maxOutputTokens: OUTPUT_TOKENS_MAX,
+      contextTokens: CONTEXT_TOKENS_MAX,
+      signal: context.signal,
+    },
+  )
+  const { verdict, reason, detail, spent } = result
+  const artifacts = verdict === 'succeeded' ? [await savePatch(context)] : []
+  return { status: verdict, reason, summary: detail, artifacts, spent }
+}
+
+const Spent = z.object({ payload: z.object({ spent: z.record(z.string(), z.number()) }) })
+
+/** What agent stages of this run used up, in this process or an earlier one: the timeline knows. */
+function spentSoFar({ timeline, run }: StageDeps): Spend {
+  const total = { ...NO_SPEND }
+  for (const event of timeline.read(run.id, { after: 0, limit: EVENTS_MAX })) {
+    const spent = event.type === 'step_completed' ? Spent.safeParse(event).data : undefined
+    for (const key of SPEND_KEYS) total[key] += spent?.payload.spent[key] ?? 0
+  }
+  return total
+}
+
+const EVENTS_MAX = 1_000_000
+// Object.keys loses the literal types of an object that is written out in full.
+const SPEND_KEYS = Object.keys(NO_SPEND) as (keyof Spend)[]
+
+async function contextPack(
+  context: ActionContext,
+  stage: AgentPlanStage,
+): Promise<ContextPack | undefined> {
+  if (!stage.inputs.includes('context_pack')) return undefined
+  const found = await context.readArtifact('context_pack')
+  return found && ContextPack.parse(JSON.parse(new TextDecoder().decode(found.content)))
+}
+
+async function inputTexts(context: ActionContext, stage: AgentPlanStage) {
+  const names = stage.inputs.filter((name) => name !== 'context_pack')
+  const found = await Promise.all(
+    names.map(async (name) => ({ name, value: await context.readArtifact(name) })),
+  )
+  return found.flatMap(({ name, value }) =>
+    value === undefined
+      ? []
+      : [{ name, text: new TextDecoder().decode(value.content).slice(0, INPUT_CHARS_MAX) }],
+  )
+}
+
+/** Everything the run has changed so far, as later stages and people want to read it. */
+async function savePatch(context: ActionContext): Promise<{ name: string; artifact_id: string }> {
+  const content = await context.tree.patch(await context.tree.snapshot())
+  const artifact = await context.saveArtifact({
+    name: 'patch',
+    type: 'patch',
+    mediaType: 'text/x-patch',
+    content,
+  })
+  return { name: artifact.name, artifact_id: artifact.id }
+}
+
+function toolContext(scope: StageScope, stage: AgentPlanStage): ToolContext {
+  const { context, deps } = scope
+  const { tree } = context
+  return {
+    toolset: findToolset(stage.toolset),
+    sandbox: lazySandbox(context),
+    gate: context.gate,
+    mayRead: context.mayRead,
+    changes: async () => await tree.changes(await tree.snapshot()),
+    patch: async () => await tree.patch(await tree.snapshot()),
+    log: tree.log,
+    runAction: (name) => runNamedAction(context, name),
+    async saveOutput(name, content) {
+      const draft = { name, type: 'tool_output', mediaType: 'text/plain', content } as const
+      return await context.saveArtifact(draft)
+    },
+    async readArtifact(sha256, { offset, length }) {
+      const artifact = context.listArtifacts().find((each) => each.sha256 === sha256)
+      if (artifact === undefined) return undefined
+      const whole = await deps.artifacts.read(artifact.id, { maxBytes: TOOL_ARTIFACT_BYTES_MAX })
+      return { bytes: whole.subarray(offset, offset + length), size: whole.length }
+    },
+    signal: context.signal,
+    now: () => performance.now(),
+  }
+}
+
+const TOOL_ARTIFACT_BYTES_MAX = 64 * 1024 * 1024
+
+/** Opened when a tool first needs it: a stage that only talks starts no container. */
+function lazySandbox(context: ActionContext): ToolContext['sandbox'] {
+  return {
+    get id(): string {
+      throw new Error('Cannot name a sandbox that may not be open')
+    },
+    get receipt(): never {
+      throw new Error('Cannot read the receipt of a sandbox that may not be open')
+    },
+    exec: async (request) => await (await context.sandbox()).exec(request),
+    readFile: async (path, options) => await (await context.sandbox()).readFile(path, options),
+    writeFile: async (path, content, options) =>
+      await (await context.sandbox()).writeFile(path, content, options),
+    removeFile: async (path) => await (await context.sandbox()).removeFile(path),
+    list: async (path) => await (await context.sandbox()).list(path),
+    stat: async (path) => await (await context.sandbox()).stat(path),
+    close: async () => {},
+  }
+}
+
+async function runNamedAction(context: ActionContext, name: string): Promise<ActionOutcome> {
+  const { status, summary, artifacts } = await executeAction(context, findAction(name), {})
+  const tails = await Promise.all(
+    artifacts.map(async ({ name: artifact }) => tailOf(await context.readArtifact(artifact))),
+  )
+  return { ok: status === 'succeeded', text: [`${status}: ${summary}`, ...tails].join('\n') }
+}
+
+/** The end of what the command printed, as its report holds it. */
+function tailOf(found: { content: Uint8Array } | undefined): string {
+  if (found === undefined) return ''
+  const report: unknown = JSON.parse(new TextDecoder().decode(found.content))
+  if (report === null || typeof report !== 'object') return ''
+  const part = (stream: 'stdout' | 'stderr') => {
+    const value: unknown = stream in report ? Reflect.get(report, stream) : undefined
+    const tail: unknown = value !== null && typeof value === 'object' ? Reflect.get(value, 'tail') : ''
+    return typeof tail === 'string' ? tail.slice(-ACTION_TAIL_CHARS) : ''
+  }
+  return [part('stdout'), part('stderr')].filter((text) => text !== '').join('\n')
+}

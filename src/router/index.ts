@@ -1,0 +1,1 @@
+export { ROUTER_VERSION, type RouteInput, routeRequest } from './route.ts'

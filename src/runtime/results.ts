@@ -1,0 +1,120 @@
+/** What a run made: its result as data, its changes as text, and bringing them home. */
+import {
+  type DiffStat,
+  exitCodeOf,
+  OpenExecError,
+  type Run,
+  type RunId,
+  type RunResult,
+  TERMINAL_STATUSES,
+} from '../schema/index.ts'
+import { getRun, listArtifacts, listSteps } from '../state/index.ts'
+import type { ObjectStore } from '../workspace/index.ts'
+import type { RuntimeDeps } from './create-runtime.ts'
+import type { DiffFormat } from './runtime.ts'
+
+const TEXT_BYTES_MAX = 256 * 1024 * 1024
+const DIFF_TIMEOUT_MS = 120_000
+const NO_CHANGE: DiffStat = { files: 0, insertions: 0, deletions: 0 }
+
+export async function resultOf(deps: RuntimeDeps, id: RunId): Promise<RunResult> {
+  const { db } = deps.state
+  const run = getRun(db, id)
+  return {
+    run: id,
+    status: run.status,
+    exit_code: exitCodeOf(run),
+    ...(run.reason !== undefined && { reason: run.reason }),
+    ...(run.detail !== undefined && { detail: run.detail }),
+    stages: listSteps(db, id).flatMap((step) => {
+      if (step.verdict === undefined) return []
+      const { stage, attempt, verdict, reason, detail, startedAt, endedAt = startedAt } = step
+      return [
+        {
+          id: stage,
+          attempt,
+          verdict,
+          ...(reason !== undefined && { reason }),
+          ...(detail !== undefined && { detail }),
+          duration_ms: Math.max(0, endedAt - startedAt),
+        },
+      ]
+    }),
+    artifacts: listArtifacts(db, id).map(({ name, id: artifact, sha256, size }) => ({
+      name,
+      id: artifact,
+      sha256,
+      size,
+    })),
+    diff: await statOf(deps, run),
+  }
+}
+
+export async function diffRun(
+  deps: RuntimeDeps,
+  id: RunId,
+  format: DiffFormat,
+): Promise<{ stat: DiffStat; text: Uint8Array }> {
+  const run = getRun(deps.state.db, id)
+  const trees = treesOf(run)
+  const stat = await statOf(deps, run)
+  if (trees === undefined) return { stat, text: new Uint8Array() }
+  const signal = AbortSignal.timeout(DIFF_TIMEOUT_MS)
+  const store = await openStore(deps, run, signal)
+  const request = { ...trees, signal }
+  switch (format) {
+    case 'patch': {
+      const { bytes } = await deps.workspaces.diffPatch(store, { ...request, maxBytes: TEXT_BYTES_MAX })
+      return { stat, text: bytes }
+    }
+    case 'stat': {
+      const { bytes } = await deps.workspaces.diffStat(store, { ...request, maxBytes: TEXT_BYTES_MAX })
+      return { stat, text: bytes }
+    }
+    case 'name-only': {
+      const changes = await deps.workspaces.changedPaths(store, request)
+      const lines = changes.map(({ bytes }) => Buffer.concat([bytes, Buffer.from('\n')]))
+      return { stat, text: Buffer.concat(lines) }
+    }
+    case 'summary':
+      return { stat, text: Buffer.from(`${JSON.stringify(stat)}\n`) }
+  }
+}
+
+/** Throws `conflict` for a run that has not ended or broke policy, and as the checkout differs. */
+export async function applyRun(
+  deps: RuntimeDeps,
+  id: RunId,
+  signal: AbortSignal,
+): Promise<DiffStat> {
+  const run = getRun(deps.state.db, id)
+  if (!TERMINAL_STATUSES.some((status) => status === run.status))
+    throw new OpenExecError('conflict', `Cannot apply run "${id}": it has not ended (${run.status})`)
+  if (run.reason === 'policy_violation')
+    throw new OpenExecError('policy_denied', `Cannot apply run "${id}": it changed what policy forbids`, {
+      hint: `Look at it with \`openexec diff ${id}\``,
+    })
+  const trees = treesOf(run)
+  if (trees === undefined) return NO_CHANGE
+  const stat = await statOf(deps, run)
+  await deps.workspaces.apply(run.request.repo, { ...trees, signal })
+  return stat
+}
+
+function treesOf({ baseTree, headTree }: Run): { from: string; to: string } | undefined {
+  if (baseTree === undefined || headTree === undefined || baseTree === headTree) return undefined
+  return { from: baseTree, to: headTree }
+}
+
+async function statOf(deps: RuntimeDeps, run: Run): Promise<DiffStat> {
+  const trees = treesOf(run)
+  if (trees === undefined) return NO_CHANGE
+  const signal = AbortSignal.timeout(DIFF_TIMEOUT_MS)
+  const store = await openStore(deps, run, signal)
+  const { files, insertions, deletions } = await deps.workspaces.diffSummary(store, { ...trees, signal })
+  return { files, insertions, deletions }
+}
+
+async function openStore(deps: RuntimeDeps, run: Run, signal: AbortSignal): Promise<ObjectStore> {
+  return await deps.workspaces.openStore(run.request.repo, signal)
+}

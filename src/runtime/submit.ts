@@ -1,0 +1,78 @@
+import type { BlobRef } from '../artifacts/index.ts'
+import { PLAN_ARTIFACT, type PreparedRun, SNAPSHOT_ARTIFACT } from '../blueprint/index.ts'
+import {
+  type ArtifactType,
+  GitOid,
+  type Run,
+  RunId,
+  type RunRequest,
+  SessionId,
+  Sha256,
+  TaskId,
+} from '../schema/index.ts'
+import { getRun, insertRun, insertSession, insertTask } from '../state/index.ts'
+import type { RuntimeDeps } from './create-runtime.ts'
+
+export interface Submission {
+  request: RunRequest
+  prepared: PreparedRun
+  blobs: Record<string, BlobRef>
+}
+
+const TYPES: Record<string, ArtifactType> = {
+  [PLAN_ARTIFACT]: 'report',
+  [SNAPSHOT_ARTIFACT]: 'policy_snapshot',
+}
+
+/** Session, task, run, their artifacts and first events: all in one transaction, or nothing. */
+export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }: Submission): Run {
+  const { state, timeline, artifacts, newId } = deps
+  const createdAt = deps.now()
+  const sessionId = SessionId.parse(newId('ses'))
+  const taskId = TaskId.parse(newId('task'))
+  const id = RunId.parse(newId('run'))
+  const { source, plan, policyHash, image, wallMs, notices } = prepared
+  return state.transact((tx) => {
+    insertSession(tx, { id: sessionId, mode: 'task', createdAt })
+    insertTask(tx, { id: taskId, sessionId, description: request.task, repo: source.root, createdAt })
+    insertRun(tx, {
+      id,
+      taskId,
+      blueprint: plan.name,
+      status: 'queued',
+      request: { ...request, repo: source.root },
+      baseCommit: GitOid.parse(source.commit),
+      baseTree: GitOid.parse(source.tree),
+      policyHash: Sha256.parse(policyHash),
+      cancelRequested: false,
+      createdAt,
+    })
+    timeline.append(tx, id, [
+      {
+        type: 'run_created',
+        payload: {
+          blueprint: plan.name,
+          task: request.task.slice(0, 4000),
+          base_commit: source.commit,
+          base_tree: source.tree,
+          branch: source.branch ?? null,
+          policy: policyHash,
+          image: image.name,
+          wall_ms: wallMs,
+          stages: plan.stages.map(({ id: stage }) => stage),
+        },
+        volatile: { repo: source.root, image_id: image.id, session: sessionId, task: taskId },
+      },
+      ...notices.map((message) => ({ type: 'notice' as const, payload: { kind: 'repository', message } })),
+    ])
+    for (const [name, blob] of Object.entries(blobs))
+      artifacts.record(tx, {
+        runId: id,
+        name,
+        type: TYPES[name] ?? 'report',
+        mediaType: 'application/json',
+        blob,
+      })
+    return getRun(tx, id)
+  })
+}

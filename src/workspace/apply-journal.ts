@@ -1,0 +1,164 @@
+/**
+ * The place where an apply keeps old and new files while it moves them, and the note from which a
+ * half-done one is undone, by the same process or by the next. One apply at a time: the directory is
+ * the lock.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { z } from 'zod'
+import { OpenExecError } from '../schema/index.ts'
+import type { ApplyPlan } from './apply-plan.ts'
+import { Directory, errorCode } from './directory.ts'
+import { locate, locateOrMake } from './parents.ts'
+import { removeTree } from './remove-tree.ts'
+
+const Journal = z.object({
+  pid: z.number().int(),
+  steps: z.array(z.object({ path: z.string(), write: z.boolean() })),
+  makes: z.array(z.string()),
+})
+type Journal = z.infer<typeof Journal>
+
+export interface Staging {
+  dir: string
+  /** New files, named by the position of their step. */
+  fresh: Directory
+  /** Files moved away, named likewise. */
+  old: Directory
+}
+
+const NOTE = 'journal.json'
+const DONE = 'done.json'
+
+/** Makes the staging directory; undoes what an apply that died has left. Throws `conflict`. */
+export async function openStaging(
+  checkout: { root: string; gitDir: string },
+  plan: ApplyPlan,
+): Promise<Staging> {
+  const dir = stagingDir(checkout)
+  await recoverApply(checkout)
+  let draft: string | undefined
+  try {
+    draft = fs.mkdtempSync(`${dir}-`)
+    fs.mkdirSync(path.join(draft, 'new'))
+    fs.mkdirSync(path.join(draft, 'old'))
+    const steps = plan.steps.map((step) => ({ path: step.path, write: step.write !== undefined }))
+    writeDurably(path.join(draft, NOTE), { pid: process.pid, steps, makes: plan.makes })
+    // Fails while another one is there, since that is never empty.
+    fs.renameSync(draft, dir)
+  } catch (error) {
+    if (draft !== undefined) await dropStaging(draft)
+    throw notStaged(checkout.root, dir, error)
+  }
+  return {
+    dir,
+    fresh: Directory.open(path.join(dir, 'new')),
+    old: Directory.open(path.join(dir, 'old')),
+  }
+}
+
+/** After this, a crash no longer undoes what was applied. */
+export async function finishStaging(staging: Staging): Promise<void> {
+  fs.renameSync(path.join(staging.dir, NOTE), path.join(staging.dir, DONE))
+  await dropStaging(staging.dir)
+}
+
+/** Undoes an apply that was cut off. Quiet when there is none, or when it still runs. */
+export async function recoverApply(checkout: { root: string; gitDir: string }): Promise<void> {
+  const dir = stagingDir(checkout)
+  const journal = readJournal(dir)
+  if (journal === 'running' || journal === 'none') return
+  if (journal !== 'nothing_moved') undo(checkout.root, dir, journal)
+  await dropStaging(dir)
+}
+
+/** Puts everything back and removes the staging directory. */
+export async function rollBack(root: string, staging: Staging): Promise<void> {
+  const journal = Journal.parse(JSON.parse(fs.readFileSync(path.join(staging.dir, NOTE), 'utf8')))
+  undo(root, staging.dir, journal)
+  await dropStaging(staging.dir)
+}
+
+function undo(rootDir: string, dir: string, journal: Journal): void {
+  const owner = fs.statSync(rootDir)
+  using root = Directory.open(rootDir)
+  using fresh = Directory.open(path.join(dir, 'new'))
+  using old = Directory.open(path.join(dir, 'old'))
+  for (const [position, step] of [...journal.steps.entries()].toReversed()) {
+    const slot = String(position)
+    // A new file that is not in staging any more is the one in the checkout.
+    if (step.write && fresh.lstat(slot) === undefined) {
+      const located = locate(root, step.path)
+      if (located !== undefined) fs.rmSync(located.parent.at(located.name), { force: true })
+      located?.parent.close()
+    }
+  }
+  for (const made of journal.makes.toReversed()) {
+    const located = locate(root, made)
+    if (located === undefined) continue
+    try {
+      fs.rmdirSync(located.parent.at(located.name))
+    } catch {
+      // Never made, or holding something else.
+    } finally {
+      located.parent.close()
+    }
+  }
+  for (const [position, step] of journal.steps.entries()) {
+    if (old.lstat(String(position)) === undefined) continue
+    const { parent, name } = locateOrMake(root, step.path, (above, made) => {
+      if (process.getuid?.() === 0) fs.lchownSync(above.at(made), owner.uid, owner.gid)
+    })
+    old.rename(String(position), parent, name)
+    parent.close()
+  }
+}
+
+/** Beside the index where that is the same file system, because files are moved, not copied. */
+function stagingDir({ root, gitDir }: { root: string; gitDir: string }): string {
+  const together = fs.statSync(root).dev === fs.statSync(gitDir).dev
+  return together ? path.join(gitDir, 'openexec-apply') : path.join(root, '.openexec-apply')
+}
+
+function readJournal(dir: string): Journal | 'none' | 'running' | 'nothing_moved' {
+  if (!fs.existsSync(dir)) return 'none'
+  const note = path.join(dir, NOTE)
+  // Finished and not cleaned up.
+  if (!fs.existsSync(note)) return 'nothing_moved'
+  const journal = Journal.parse(JSON.parse(fs.readFileSync(note, 'utf8')))
+  return isAlive(journal.pid) ? 'running' : journal
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errorCode(error) === 'EPERM'
+  }
+}
+
+function writeDurably(file: string, value: Journal): void {
+  const draft = `${file}.tmp`
+  const fd = fs.openSync(draft, 'wx', 0o600)
+  try {
+    fs.writeSync(fd, JSON.stringify(value))
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+  fs.renameSync(draft, file)
+}
+
+async function dropStaging(dir: string): Promise<void> {
+  await removeTree(path.dirname(dir), path.basename(dir))
+}
+
+function notStaged(root: string, dir: string, cause: unknown): OpenExecError {
+  const code = errorCode(cause)
+  const running = code === 'ENOTEMPTY' || code === 'EEXIST'
+  const why = running ? 'another apply is at work' : `cannot write "${path.dirname(dir)}"`
+  const hint = running ? 'Wait until it has ended' : 'Check free space and your rights there'
+  const kind = running ? 'conflict' : 'workspace_failed'
+  return new OpenExecError(kind, `Cannot apply to "${root}": ${why}`, { hint, cause })
+}

@@ -1,0 +1,162 @@
+/**
+ * Brings a run's changes into the user's checkout: all of them or none. The index and every path the
+ * change does not name stay as they are, and nothing is written through a symbolic link.
+ */
+import fs from 'node:fs'
+import { OpenExecError } from '../schema/index.ts'
+import {
+  finishStaging,
+  openStaging,
+  recoverApply,
+  rollBack,
+  type Staging,
+} from './apply-journal.ts'
+import { type ApplyPlan, type ApplyStep, type Conflict, planApply } from './apply-plan.ts'
+import { openBlobReader } from './blob-reader.ts'
+import { showPath, toText } from './byte-path.ts'
+import { Directory } from './directory.ts'
+import type { FoundRepository } from './find-repository.ts'
+import type { GitCaller } from './git.ts'
+import { throwIfCancelled } from './git-process.ts'
+import { type ObjectStore, storePlace } from './object-store.ts'
+import { locate, locateOrMake, pruneParents } from './parents.ts'
+import { changesBetween } from './raw-changes.ts'
+import { stampOf } from './tree-state.ts'
+import { pauser } from './walk.ts'
+import { writeEntry } from './write-entry.ts'
+
+export interface Applied {
+  /** Paths written or deleted. */
+  changed: number
+  /** Paths that already were as wanted. */
+  alreadyThere: number
+}
+
+const CONFLICTS_SHOWN_MAX = 100
+
+/** Throws `conflict` with `details.conflicts` when the checkout is not what the change starts from. */
+export async function applyToCheckout(
+  caller: GitCaller,
+  store: ObjectStore,
+  request: { checkout: FoundRepository; fileMode: boolean; from: string; to: string },
+): Promise<Applied> {
+  const { checkout } = request
+  await recoverApply(checkout)
+  const changes = await changesBetween(caller, store, request)
+  using root = Directory.open(checkout.root)
+  const plan = await planApply(changes, {
+    root,
+    format: store.objectFormat,
+    fileMode: request.fileMode,
+    pause: pauser(caller.signal),
+  })
+  if (plan.conflicts.length > 0) throw conflict(checkout.root, plan.conflicts)
+  const applied = { changed: plan.steps.length, alreadyThere: changes.length - plan.steps.length }
+  if (plan.steps.length > 0) await carryOut(caller, store, { checkout, root, plan })
+  return applied
+}
+
+async function carryOut(
+  caller: GitCaller,
+  store: ObjectStore,
+  work: { checkout: FoundRepository; root: Directory; plan: ApplyPlan },
+): Promise<void> {
+  const { checkout, root, plan } = work
+  const staging = await openStaging(checkout, plan)
+  try {
+    await stageNew(caller, store, { root: checkout.root, staging, plan })
+    // From here on it is a matter of renames; an abort would only be undone.
+    throwIfCancelled(caller.signal, 'apply the changes')
+    for (const [position, step] of plan.steps.entries()) moveAway(root, staging, { position, step })
+    for (const step of plan.steps) {
+      if (step.write === undefined) pruneParents(root, step.path, () => undefined)
+    }
+    for (const [position, step] of plan.steps.entries()) moveIn(root, staging, { position, step })
+  } catch (error) {
+    await rollBack(checkout.root, staging)
+    if (error instanceof OpenExecError) throw error
+    throw new OpenExecError('workspace_failed', `Cannot apply to "${checkout.root}": undone`, {
+      hint: 'Check free space and your rights on the files named by the change',
+      cause: error,
+    })
+  } finally {
+    staging.fresh.close()
+    staging.old.close()
+  }
+  await finishStaging(staging)
+}
+
+async function stageNew(
+  caller: GitCaller,
+  store: ObjectStore,
+  work: { root: string; staging: Staging; plan: ApplyPlan },
+): Promise<void> {
+  const place = fs.statSync(work.root)
+  const reader = openBlobReader(caller, storePlace(store))
+  try {
+    for (const [position, { write, old }] of work.plan.steps.entries()) {
+      if (write === undefined) continue
+      // Only root can give files away, and must not leave files of its own behind.
+      const owner = process.getuid?.() === 0 ? (old ?? place) : undefined
+      const given = owner === undefined ? undefined : { uid: owner.uid, gid: owner.gid }
+      const at = { parent: work.staging.fresh, name: String(position) }
+      await writeEntry(reader, at, { ...write, owner: given })
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+interface Move {
+  position: number
+  step: ApplyStep
+}
+
+function moveAway(root: Directory, staging: Staging, { position, step }: Move): void {
+  if (step.old === undefined) return
+  const located = locate(root, step.path)
+  if (located === undefined) throw raced(step)
+  using parent = located.parent
+  const now = parent.lstat(located.name)
+  if (now === undefined) throw raced(step)
+  const stamp = stampOf(now)
+  const same = stamp.ino === step.old.ino && stamp.size === step.old.size
+  if (!same || stamp.mtimeMs !== step.old.mtimeMs) throw raced(step)
+  parent.rename(located.name, staging.old, String(position))
+}
+
+function moveIn(root: Directory, staging: Staging, { position, step }: Move): void {
+  if (step.write === undefined) return
+  const owner = process.getuid?.() === 0 ? root.lstat('.') : undefined
+  const { parent, name } = locateOrMake(root, step.path, (above, made) => {
+    if (owner !== undefined) fs.lchownSync(above.at(made), owner.uid, owner.gid)
+  })
+  using held = parent
+  if (held.lstat(name) !== undefined) throw raced(step)
+  staging.fresh.rename(String(position), held, name)
+}
+
+function raced(step: ApplyStep): OpenExecError {
+  return new OpenExecError(
+    'conflict',
+    `Cannot apply ${showPath(step.path)}: it changed meanwhile`,
+    {
+      hint: 'Try again when nothing else writes to the checkout',
+    },
+  )
+}
+
+function conflict(root: string, conflicts: readonly Conflict[]): OpenExecError {
+  const shown = conflicts.slice(0, CONFLICTS_SHOWN_MAX)
+  const names = shown.slice(0, 5).map(({ path, reason }) => `${showPath(path)} (${reason})`)
+  const more =
+    conflicts.length > names.length ? `, and ${conflicts.length - names.length} more` : ''
+  return new OpenExecError(
+    'conflict',
+    `Cannot apply to "${root}": ${conflicts.length} conflicts: ${names.join(', ')}${more}`,
+    {
+      hint: 'Nothing was changed. Commit or move what is in the way, or take the patch and merge it by hand',
+      details: { conflicts: shown.map(({ path, reason }) => ({ path: toText(path), reason })) },
+    },
+  )
+}

@@ -1,0 +1,141 @@
+/**
+ * Puts the files of a workspace back to a tree, in place, so that a sandbox that has it mounted sees
+ * it too. Ignored files stay (what a set-up stage installed is still needed); whatever a snapshot
+ * refuses is moved out of the way. The files may be hostile and still in use.
+ */
+import { randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { OpenExecError } from '../schema/index.ts'
+import { type BlobReader, openBlobReader } from './blob-reader.ts'
+import type { BytePath } from './byte-path.ts'
+import { Directory, errorCode } from './directory.ts'
+import type { GitCaller } from './git.ts'
+import { type ObjectStore, storePlace } from './object-store.ts'
+import { locate, locateOrMake, pruneParents } from './parents.ts'
+import { GIT_FILE } from './private-gitdir.ts'
+import { changesBetween, type RawChange } from './raw-changes.ts'
+import { removeTree } from './remove-tree.ts'
+import type { Slot, WorkspaceRecord } from './slot.ts'
+import type { Snapshot } from './snapshot.ts'
+import { writeEntry } from './write-entry.ts'
+
+const ROUNDS_MAX = 20
+const TEMPORARY = '.openexec-restore'
+/** Refusals that leave the path itself usable. */
+const HARMLESS = new Set(['set_id', 'submodule_content', 'hidden_path'])
+
+/** Throws `workspace_failed` when the workspace does not come to rest at the tree. */
+export async function restoreTree(
+  caller: GitCaller,
+  store: ObjectStore,
+  request: {
+    slot: Slot
+    record: WorkspaceRecord
+    tree: string
+    snapshot(): Promise<Snapshot>
+  },
+): Promise<void> {
+  const { slot, record, tree } = request
+  const trash = fs.mkdtempSync(path.join(slot.index, 'trash-'))
+  try {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const { tree: current, refused } = await request.snapshot()
+      const inTheWay = refused.filter((refusal) => !HARMLESS.has(refusal.reason))
+      if (inTheWay.length === 0 && current === tree) return
+      using root = Directory.open(slot.tree)
+      using bin = Directory.open(trash)
+      for (const refusal of inTheWay) discard(root, bin, refusal.path)
+      const changes = await changesBetween(caller, store, { from: current, to: tree })
+      await applyAll(caller, store, { root, bin, changes, record })
+      restoreGitFile(root, record)
+    }
+  } finally {
+    await removeTree(path.dirname(trash), path.basename(trash))
+  }
+  throw new OpenExecError('workspace_failed', `Cannot restore the workspace to tree ${tree}`, {
+    hint: 'Something in the sandbox keeps changing it; remove the sandbox first',
+  })
+}
+
+interface Work {
+  root: Directory
+  bin: Directory
+  changes: readonly RawChange[]
+  record: WorkspaceRecord
+}
+
+async function applyAll(caller: GitCaller, store: ObjectStore, work: Work): Promise<void> {
+  const { root, bin, changes, record } = work
+  const hidden = new Set(record.denied)
+  const visible = changes.filter((change) => !hidden.has(change.path))
+  for (const change of visible) {
+    if (change.status !== 'deleted') continue
+    discard(root, bin, change.path)
+    pruneParents(root, change.path, () => undefined)
+  }
+  const reader = openBlobReader(caller, storePlace(store))
+  try {
+    for (const change of visible) {
+      if (change.status !== 'deleted') await putBack(reader, work, change)
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+async function putBack(reader: BlobReader, work: Work, change: RawChange): Promise<void> {
+  const { root, bin, record } = work
+  const owner = process.getuid?.() === 0 ? { uid: record.uid, gid: record.gid } : undefined
+  const own = (at: string | Buffer): void => {
+    if (owner !== undefined) fs.lchownSync(at, owner.uid, owner.gid)
+  }
+  clearWay(root, bin, change.path)
+  const { parent, name } = locateOrMake(root, change.path, (above, made) => own(above.at(made)))
+  using held = parent
+  if (change.newMode === '160000') {
+    discard(root, bin, change.path)
+    fs.mkdirSync(held.at(name), 0o755)
+    own(held.at(name))
+    return
+  }
+  fs.rmSync(held.at(TEMPORARY), { force: true, recursive: false })
+  const source = { mode: change.newMode, oid: change.newOid, owner, dosLines: false }
+  await writeEntry(reader, { parent: held, name: TEMPORARY }, source)
+  if (held.lstat(name)?.isDirectory() === true) discard(root, bin, change.path)
+  held.rename(TEMPORARY, held, name)
+}
+
+/** Moves away what stands where a directory has to be. */
+function clearWay(root: Directory, bin: Directory, target: BytePath): void {
+  for (let slash = target.indexOf('/'); slash > 0; slash = target.indexOf('/', slash + 1)) {
+    const above = target.slice(0, slash)
+    const located = locate(root, above)
+    if (located === undefined) return
+    using parent = located.parent
+    const stat = parent.lstat(located.name)
+    if (stat !== undefined && !stat.isDirectory()) discard(root, bin, above)
+  }
+}
+
+function discard(root: Directory, bin: Directory, target: BytePath): void {
+  const located = locate(root, target)
+  if (located === undefined) return
+  using parent = located.parent
+  try {
+    parent.rename(located.name, bin, randomUUID())
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+function restoreGitFile(root: Directory, record: WorkspaceRecord): void {
+  if (root.lstat('.git') !== undefined) return
+  const fd = root.createFile('.git', 0o644)
+  try {
+    fs.writeSync(fd, GIT_FILE)
+    if (process.getuid?.() === 0) fs.fchownSync(fd, record.uid, record.gid)
+  } finally {
+    fs.closeSync(fd)
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The workspace of one run, from creation to removal: its files, its snapshots, what git inside may
+ * reach. Calls on one workspace take turns; those on different ones do not wait for each other.
+ */
+import {
+  changedPath,
+  type ChangedPath,
+  nameOf,
+  type NamedPath,
+  refusedPath,
+  type RefusedPath,
+} from './changed-path.ts'
+import { type CollectedCommits, collectCommits } from './collect-commits.ts'
+import type { GitCaller } from './git.ts'
+import type { GitProgram } from './git-process.ts'
+import { workspaceMounts, type WorkspaceMount } from './mounts.ts'
+import type { ObjectStore } from './object-store.ts'
+import { restoreTree } from './restore.ts'
+import type { History, Slot, WorkspaceRecord } from './slot.ts'
+import {
+  openSnapshotMemory,
+  type Snapshot as RawSnapshot,
+  type SnapshotLimits,
+  type SnapshotMemory,
+  takeSnapshot,
+} from './snapshot.ts'
+
+export interface Snapshot {
+  tree: string
+  changed: ChangedPath[]
+  /** At most 1,000; what they had in the last tree stays in this one. */
+  refused: RefusedPath[]
+  refusedTotal: number
+  /** Changed paths another path equals but for the case. */
+  collisions: NamedPath[]
+}
+
+export interface SnapshotRequest {
+  /** What `changed` is told against. */
+  baseTree: string
+  limits: SnapshotLimits
+  signal: AbortSignal
+}
+
+export interface Workspace {
+  readonly runId: string
+  readonly slotDir: string
+  /** Directory of the host mounted at /workspace. */
+  readonly treeDir: string
+  readonly baseCommit: string
+  readonly baseTree: string
+  /** Commit git inside starts from; differs from `baseCommit` when history is filtered. */
+  readonly insideCommit: string
+  readonly history: History
+  readonly submodules: readonly string[]
+  /** How many paths of the base are hidden from the sandbox. */
+  readonly hiddenPaths: number
+  readonly store: ObjectStore
+  /** What to mount, deeper targets last. */
+  mounts(access: {
+    workspace: 'read_only' | 'read_write'
+    git: 'read_only' | 'private'
+  }): WorkspaceMount[]
+  /** Throws `workspace_failed` with `details.limit` when a limit is exceeded. */
+  snapshot(request: SnapshotRequest): Promise<Snapshot>
+  /** Puts the files back to a tree; ignored files stay. Throws `workspace_failed`. */
+  restore(request: { tree: string; limits: SnapshotLimits; signal: AbortSignal }): Promise<void>
+  /** Takes over the commits made inside; undefined when there are none. Throws `workspace_failed`. */
+  collectCommits(signal: AbortSignal): Promise<CollectedCommits | undefined>
+}
+
+export function workspaceOver(
+  program: GitProgram,
+  at: { slot: Slot; record: WorkspaceRecord; now(): number },
+): Workspace {
+  const { slot, record } = at
+  const { objectFormat, commonDir } = record
+  const store: ObjectStore = { gitDir: record.store, objectFormat, commonDir }
+  let memory: SnapshotMemory | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work, work)
+    last = result.catch(() => undefined)
+    return result
+  }
+  const look = async (request: SnapshotRequest): Promise<RawSnapshot> => {
+    const caller: GitCaller = { program, signal: request.signal }
+    memory ??= await openSnapshotMemory(caller, store, at)
+    const { runId } = record
+    return takeSnapshot(caller, store, { ...request, slot, runId, memory, nowMs: at.now() })
+  }
+  return {
+    runId: record.runId,
+    slotDir: slot.dir,
+    treeDir: slot.tree,
+    baseCommit: record.baseCommit,
+    baseTree: record.baseTree,
+    insideCommit: record.insideCommit,
+    history: record.history,
+    submodules: record.submodules.map((path) => nameOf(path).path),
+    hiddenPaths: record.denied.length,
+    store,
+    mounts: (access) => workspaceMounts(slot, record, access),
+    snapshot: (request) => inTurn(async () => shown(await look(request))),
+    restore: ({ tree, limits, signal }) =>
+      inTurn(() => {
+        const snapshot = () => look({ baseTree: tree, limits, signal })
+        return restoreTree({ program, signal }, store, { slot, record, tree, snapshot })
+      }),
+    collectCommits: (signal) => inTurn(() => collectCommits({ program, signal }, store, at)),
+  }
+}
+
+function shown(snapshot: RawSnapshot): Snapshot {
+  return {
+    ...snapshot,
+    changed: snapshot.changed.map(changedPath),
+    refused: snapshot.refused.map(refusedPath),
+    collisions: snapshot.collisions.map(nameOf),
+  }
+}

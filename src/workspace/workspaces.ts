@@ -1,0 +1,164 @@
+/**
+ * The one place of the program where git runs on the host. All of it happens to a repository that was
+ * named, below a state directory this owns, in one hardened environment.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { type Applied, applyToCheckout } from './apply.ts'
+import { BASE_TREE_LIMITS } from './base-tree.ts'
+import type { BlobReader } from './blob-reader.ts'
+import { createBranch } from './branch.ts'
+import { changedPath, type ChangedPath } from './changed-path.ts'
+import { type CommitRequest, commitTree, storeRef } from './commits.ts'
+import { createWorkspace, type CreateRequest } from './create-workspace.ts'
+import {
+  type DiffBytes,
+  type DiffRequest,
+  type DiffSummary,
+  diffPatch,
+  diffStat,
+  diffSummary,
+} from './diff.ts'
+import type { GitProgram } from './git-process.ts'
+import type { ObjectStore } from './object-store.ts'
+import {
+  openRepositoryStore,
+  openSource,
+  type OpenSourceRequest,
+  type Source,
+} from './open-source.ts'
+import { changesBetween } from './raw-changes.ts'
+import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-tree.ts'
+import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
+import { readRecord, slotAt } from './slot.ts'
+import { checkGitVersion } from './source-git.ts'
+import { type Workspace, workspaceOver } from './workspace.ts'
+
+/** `signal` ends every call with `cancelled`, leaving nothing half done. */
+export interface Workspaces {
+  /** Version of the host's git. Throws `workspace_failed` when there is none or it is older than 2.39. */
+  checkGit(signal: AbortSignal): Promise<string>
+  /** Throws `repository_invalid` or `repository_unsafe`, each with what to do about it. */
+  openSource(request: OpenSourceRequest & { signal: AbortSignal }): Promise<Source>
+  /** Where the results of a repository's runs are kept, without regard to its commits. */
+  openStore(repositoryPath: string, signal: AbortSignal): Promise<ObjectStore>
+  /** All or nothing; throws as `openSource()` does, and `workspace_failed`. */
+  create(
+    request: Omit<CreateRequest, 'limits' | 'nowMs'> & { signal: AbortSignal },
+  ): Promise<Workspace>
+  /** A workspace made earlier, by this process or another. Throws `not_found`. */
+  open(slotDir: string): Workspace
+  /** Safe to repeat; quiet when there is nothing. */
+  remove(slotDir: string): Promise<void>
+  /** Removes every workspace and worktree entry no live run owns. */
+  sweep(isLive: (runId: string) => boolean): Promise<Swept>
+  /**
+   * Commit of a checkpoint, kept as `refs/openexec/runs/<run>/<number>`; the same tree on the same
+   * parent is always the same commit.
+   */
+  checkpoint(
+    store: ObjectStore,
+    request: { runId: string; number: number; tree: string; parent: string; signal: AbortSignal },
+  ): Promise<string>
+  /** A commit in the store that no ref points to. */
+  commitTree(store: ObjectStore, request: CommitRequest & { signal: AbortSignal }): Promise<string>
+  /** In the user's repository, only on request. Throws `conflict` when the branch exists. */
+  createBranch(
+    repositoryPath: string,
+    request: { name: string; commit: string; signal: AbortSignal },
+  ): Promise<void>
+  changedPaths(
+    store: ObjectStore,
+    request: DiffRequest & { signal: AbortSignal },
+  ): Promise<ChangedPath[]>
+  diffSummary(
+    store: ObjectStore,
+    request: DiffRequest & { signal: AbortSignal },
+  ): Promise<DiffSummary>
+  /** `git apply` takes it byte for byte, unless it is truncated. */
+  diffPatch(
+    store: ObjectStore,
+    request: DiffRequest & { maxBytes: number; signal: AbortSignal },
+  ): Promise<DiffBytes>
+  diffStat(
+    store: ObjectStore,
+    request: DiffRequest & { maxBytes: number; signal: AbortSignal },
+  ): Promise<DiffBytes>
+  /** Regular files of a tree; links and submodules left out. */
+  listFiles(store: ObjectStore, request: { tree: string; signal: AbortSignal }): Promise<TreeFile[]>
+  /** Reads blobs through one process; the caller closes it. */
+  openBlobs(store: ObjectStore, signal: AbortSignal): BlobReader
+  log(
+    store: ObjectStore,
+    request: { commit: string; limit: number; signal: AbortSignal },
+  ): Promise<string>
+  /** Throws `conflict` with `details.conflicts`; nothing is changed then. */
+  apply(repositoryPath: string, request: DiffRequest & { signal: AbortSignal }): Promise<Applied>
+}
+
+/** `stateDir` must exist; `searchPath` finds git; `now` is epoch `ms`. */
+export function createWorkspaces(options: {
+  stateDir: string
+  searchPath: string
+  now(): number
+}): Workspaces {
+  // Mounts must not lead through links, so every path below is a real one.
+  const stateDir = fs.realpathSync(options.stateDir)
+  const program: GitProgram = { searchPath: options.searchPath, timeoutMs: GIT_TIMEOUT_MS }
+  const open = async (start: string, signal: AbortSignal) =>
+    openRepositoryStore({ program, signal }, stateDir, start)
+  return {
+    checkGit: (signal) => checkGitVersion(program, signal),
+    openSource: async ({ signal, ...request }) => {
+      await checkGitVersion(program, signal)
+      return openSource({ program, signal }, stateDir, request)
+    },
+    openStore: async (repositoryPath, signal) => (await open(repositoryPath, signal)).store,
+    async create({ signal, ...request }) {
+      const slotDir = realSlot(request.slotDir)
+      const full = { ...request, slotDir, limits: BASE_TREE_LIMITS, nowMs: options.now() }
+      const made = await createWorkspace({ program, signal }, full)
+      return workspaceOver(program, { ...made, now: options.now })
+    },
+    open(slotDir) {
+      const slot = slotAt(realSlot(slotDir))
+      return workspaceOver(program, { slot, record: readRecord(slot), now: options.now })
+    },
+    remove: (slotDir) => removeSlot(realSlot(slotDir), undefined),
+    sweep: (isLive) => sweepSlots(stateDir, isLive),
+    async checkpoint(store, { runId, number, tree, parent, signal }) {
+      const caller = { program, signal }
+      const request = { tree, parents: [parent], message: 'Checkpoint\n', author: undefined }
+      const commit = await commitTree(caller, store, request)
+      await storeRef(caller, store, { ref: `refs/openexec/runs/${runId}/${number}`, commit })
+      return commit
+    },
+    commitTree: (store, { signal, ...request }) => commitTree({ program, signal }, store, request),
+    async createBranch(repositoryPath, { name, commit, signal }) {
+      const { found, store } = await open(repositoryPath, signal)
+      await createBranch({ program, signal }, store, { repository: found, name, commit })
+    },
+    changedPaths: async (store, { signal, ...trees }) =>
+      (await changesBetween({ program, signal }, store, trees)).map(changedPath),
+    diffSummary: (store, { signal, ...trees }) => diffSummary({ program, signal }, store, trees),
+    diffPatch: (store, { signal, ...request }) => diffPatch({ program, signal }, store, request),
+    diffStat: (store, { signal, ...request }) => diffStat({ program, signal }, store, request),
+    listFiles: (store, { tree, signal }) => listTreeFiles({ program, signal }, store, tree),
+    openBlobs: (store, signal) => openTreeBlobs({ program, signal }, store),
+    log: (store, { signal, ...request }) => commitLog({ program, signal }, store, request),
+    async apply(repositoryPath, { from, to, signal }) {
+      const { found, config, store } = await open(repositoryPath, signal)
+      const fileMode = config.get('core.filemode') !== 'false'
+      return applyToCheckout({ program, signal }, store, { checkout: found, fileMode, from, to })
+    },
+  }
+}
+
+/** Longest any one git process may take. */
+const GIT_TIMEOUT_MS = 300_000
+
+/** The slot itself need not exist; what it lies in must. */
+function realSlot(slotDir: string): string {
+  const parent = path.dirname(path.resolve(slotDir))
+  return path.join(fs.existsSync(parent) ? fs.realpathSync(parent) : parent, path.basename(slotDir))
+}
