@@ -21,9 +21,7 @@ function isProgram(path: string): boolean {
 }
 
 /** Runs argv and gives its standard output; the end of all it wrote is in the error when it fails. */
-export function runQuietly(
-  argv: readonly [string, ...string[]] | readonly string[],
-): Promise<string> {
+export function runQuietly(argv: readonly string[]): Promise<string> {
   const [program = '', ...args] = argv
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {

@@ -28,9 +28,9 @@ import { exportFile } from './export-file.ts'
 import { runDirectory, showArtifact } from './run-directory.ts'
 
 /** What its maker says of an artifact. */
-export type ArtifactDraft = Pick<Artifact, 'runId' | 'stepId' | 'name' | 'type' | 'mediaType'>
+type ArtifactDraft = Pick<Artifact, 'runId' | 'stepId' | 'name' | 'type' | 'mediaType'>
 
-export interface ArtifactsDeps {
+interface ArtifactsDeps {
   state: State
   /** The state directory: holds `blobs/` and `runs/`. */
   root: string

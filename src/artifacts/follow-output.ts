@@ -6,7 +6,7 @@ import { createSpoolReader, type OutputPiece, type SpoolReader } from './spool-r
 
 const POLL_MS = 50
 
-export interface FollowOutputOptions {
+interface FollowOutputOptions {
   /** Whether to give what is there already; otherwise only what comes. */
   fromStart: boolean
   /** Asked before each look: once true, the look is the last. `() => true` reads what is there. */

@@ -6,7 +6,7 @@ import type { SpooledOutput } from './spool.ts'
 import { type Stream, STREAMS } from './spool-format.ts'
 
 /** The output of a command as stored content; a stream that stayed empty has none. */
-export type StoredOutput = Record<Stream, BlobRef | undefined>
+type StoredOutput = Record<Stream, BlobRef | undefined>
 
 /** Stores both files of a finished spool; their rows come later, in the step's transaction. */
 export async function storeOutput(

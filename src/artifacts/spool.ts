@@ -35,7 +35,7 @@ export interface ByteFilter {
   end(): Uint8Array
 }
 
-export interface SpoolOptions {
+interface SpoolOptions {
   /** The run's `output/` directory. */
   outputDir: string
   /** Names the command to readers; any text. */
@@ -61,7 +61,7 @@ export interface SpooledStream {
 
 export type SpooledOutput = Record<Stream, SpooledStream>
 
-export interface OutputSpool {
+interface OutputSpool {
   /** Stores a chunk; settles when it is on disk. Throws `state_unusable`, then and ever after. */
   write(stream: Stream, chunk: Uint8Array): Promise<void>
   /** Ends the spool and closes its files, also after a failed write, which it throws again. */

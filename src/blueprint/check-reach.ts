@@ -9,7 +9,7 @@ export function checkReach(graph: FlowGraph): Problem[] {
     const path = ['stages', index, 'id']
     return [{ code: 'unreachable_stage', message: unreachableText(graph, id, index), path }]
   })
-  if (!graph.edges.some((edge) => edge.to !== 'fail' && seen.has(edge.from)))
+  if (!graph.edges.some((edge) => edge.to === 'done' && seen.has(edge.from)))
     problems.push({
       code: 'done_unreachable',
       message: 'No path leads to "done", so no run can succeed',

@@ -36,7 +36,7 @@ export const DEFAULT_CACHE_LIMITS: CacheLimits = {
   ageMs: 30 * 24 * 3_600_000,
 }
 
-export interface CacheHit {
+interface CacheHit {
   value: JsonValue
   /** The run that made it; may be gone. */
   originRun: RunId | undefined

@@ -1,7 +1,6 @@
 /** Joins a command to the API: the embedded one in this process, over the very same routes. */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { openApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { OpenExecError } from '../schema/index.ts'
 import { type Client, createClient } from './client.ts'
@@ -39,6 +38,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     throw new OpenExecError('not_found', `Cannot find any run: "${stateDir}" does not exist`, {
       hint: 'Start one with `openexec run`, or name the repository with --repo',
     })
+  // Help and usage errors need nothing of this; loading it is most of what a start costs.
+  const { openApp } = await import('../app.ts')
   const app = openApp({
     config,
     stateDir,

@@ -59,6 +59,10 @@ export function duration(ms: number): string {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 export function age(now: number, then: number): string {
   const seconds = Math.max(0, Math.round((now - then) / 1000))
   if (seconds < 60) return `${seconds} s ago`

@@ -106,7 +106,7 @@ function eventLine(io: Io, event: Event, quietStages: boolean): string | undefin
       if (payload['decision'] === 'allow') return undefined
       return `${paint(io, 'yellow', '⚑')} policy: ${oneLine(`${String(payload['subject'])} — ${String(payload['reason'])}`, 300)}`
     case 'tool_call':
-      return paint(io, 'dim', `    ${payload['ok'] === true ? '·' : '✘'} ${oneLine(String(payload['summary'] ?? payload['tool']), 160)}`)
+      return paint(io, 'dim', `    ${payload['ok'] === true ? '·' : '✘'} ${oneLine(toolText(payload), 160)}`)
     case 'notice':
       return `${paint(io, 'yellow', '!')} ${oneLine(String(payload['message']), 500)}`
     case 'run_created':
@@ -136,4 +136,12 @@ function eventLine(io: Io, event: Event, quietStages: boolean): string | undefin
 
 function attemptOf(event: Event): string {
   return (event.attempt ?? 1) > 1 ? ` (attempt ${event.attempt})` : ''
+}
+
+/** The tool with the one argument that tells most. */
+function toolText(payload: Event['payload']): string {
+  const args = payload['args']
+  const known = args !== null && typeof args === 'object' && !Array.isArray(args) ? args : {}
+  const telling: unknown = ['path', 'name', 'pattern', 'status'].map((key) => Reflect.get(known, key)).find((value) => typeof value === 'string')
+  return typeof telling === 'string' ? `${String(payload['tool'])} ${telling}` : String(payload['tool'])
 }

@@ -1,6 +1,6 @@
 import type { RunResult } from '../schema/index.ts'
 import type { Io } from './io.ts'
-import { duration, oneLine, paint, verdictMark } from './print.ts'
+import { duration, oneLine, paint, plural, verdictMark } from './print.ts'
 
 /** The end of a run for a person, with the commands that look further. */
 export function summaryLines(io: Io, result: RunResult): string[] {
@@ -21,7 +21,7 @@ export function summaryLines(io: Io, result: RunResult): string[] {
   lines.push(
     files === 0
       ? '  No file changed'
-      : `  ${files} file${files === 1 ? '' : 's'} changed, ${insertions} insertions, ${deletions} deletions`,
+      : `  ${plural(files, 'file')} changed, ${plural(insertions, 'insertion')}, ${plural(deletions, 'deletion')}`,
   )
   const more = [`openexec show ${id}`, `openexec logs ${id}`]
   if (files > 0) more.push(`openexec diff ${id}`, `openexec apply ${id}`)

@@ -4,11 +4,11 @@
  * and hash alike, in whatever order the files come.
  */
 import { type ContextPack, type GitOid, hashJson, OpenExecError } from '../schema/index.ts'
+import { isSecretFile } from '../model/index.ts'
 import { type FileIndex, indexFile, linesOf } from './file-index.ts'
 import { packFiles } from './pack.ts'
 import { parseQuery } from './query.ts'
 import { type IndexedFile, RANKER_VERSION, rankFiles } from './rank.ts'
-import { isSecretFile } from './redact.ts'
 
 export interface PackFile {
   path: string

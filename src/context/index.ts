@@ -5,5 +5,4 @@ export {
   type PackFile,
   type PackRequest,
 } from './build-pack.ts'
-export { isSecretFile, redactLines } from './redact.ts'
 export { renderContextPack } from './render-pack.ts'

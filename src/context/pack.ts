@@ -5,11 +5,10 @@
  */
 import { createHash } from 'node:crypto'
 import type { ContextItem, ContextPack } from '../schema/index.ts'
-import { estimateTokens } from '../model/index.ts'
+import { estimateTokens, redactLines, type Redaction } from '../model/index.ts'
 import type { FileIndex } from './file-index.ts'
 import type { Query } from './query.ts'
 import type { RankedFile } from './rank.ts'
-import { redactLines, type Redaction } from './redact.ts'
 import { type Slice, slicesOf } from './slices.ts'
 
 const SLICED_FILES_MAX = 14

@@ -8,7 +8,7 @@ import type { State } from '../state/index.ts'
 
 const POLL_MS = 50
 
-export interface ArmedBell {
+interface ArmedBell {
   /** Settles at the next ring of its run, at a commit elsewhere, or when disarmed; never rejects. */
   rung: Promise<void>
   disarm(): void

@@ -18,7 +18,7 @@ export interface Redactor {
   stream(): RedactingStream
 }
 
-export interface RedactingStream {
+interface RedactingStream {
   /** What may pass now. */
   write(chunk: Uint8Array): Uint8Array
   /** What has waited. */

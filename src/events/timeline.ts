@@ -25,7 +25,7 @@ import { verifyStored } from './verify-stored.ts'
 /** Bytes of canonical JSON, of the payload and of the volatile part each. */
 export const PAYLOAD_BYTES_MAX = 65_536
 
-export interface TimelineDeps {
+interface TimelineDeps {
   state: State
   now: Clock
   /** What keeps the secrets of a run out of its events. */

@@ -16,6 +16,7 @@ export {
   priceTableHash,
   worstCostMicroUsd,
 } from './prices.ts'
+export { isSecretFile, redactLines, type Redaction } from './redact.ts'
 export { DEFAULT_RETRY, generateWithRetry, type Retry, type RetryPolicy } from './retry.ts'
 export { parseScript, type ScriptFile } from './script.ts'
 export { createScriptedModel } from './scripted.ts'

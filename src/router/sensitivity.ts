@@ -1,5 +1,5 @@
 /** How careful a request must be handled: by what it holds and names, not by its words. */
-import { isSecretFile, redactLines } from '../context/index.ts'
+import { isSecretFile, redactLines } from '../model/index.ts'
 
 export interface Sensitivity {
   level: 'low' | 'medium' | 'high'

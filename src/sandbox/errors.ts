@@ -46,9 +46,17 @@ export function statusOf(cause: unknown): number | undefined {
 }
 
 /** Whether the engine answers that there is no such thing. */
-export function isGone(cause: unknown): boolean {
-  const own = cause instanceof OpenExecError ? cause.cause : cause
-  return statusOf(own) === 404
+export function isGone(error: unknown): boolean {
+  return statusOf(engineCause(error)) === 404
+}
+
+/** Whether the engine answers that something else uses the thing, or is at it already. */
+export function isHeld(error: unknown): boolean {
+  return statusOf(engineCause(error)) === 409
+}
+
+function engineCause(error: unknown): unknown {
+  return error instanceof OpenExecError ? error.cause : error
 }
 
 function codeOf(cause: unknown): string | undefined {

@@ -8,7 +8,7 @@ import { TO } from './protocol.ts'
 import type { DirectoryEntry } from './sandbox.ts'
 
 /** Absolute, under the roots the supervisor was given; bytes where a name is not UTF-8. */
-export type SandboxPath = string | Uint8Array
+type SandboxPath = string | Uint8Array
 
 /**
  * All throw `not_found` where nothing is at the path, `bad_request` for what is refused (a symbolic

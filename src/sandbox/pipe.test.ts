@@ -39,12 +39,7 @@ class Puppet {
   })
   #keySeen = false
 
-  say(
-    type: number,
-    channel: number,
-    payload: Uint8Array = Buffer.alloc(0),
-    stream = 0,
-  ): void {
+  say(type: number, channel: number, payload: Uint8Array = Buffer.alloc(0), stream = 0): void {
     const header = Buffer.alloc(12)
     header[0] = type
     header[1] = stream

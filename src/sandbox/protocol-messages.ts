@@ -14,7 +14,7 @@ import {
 } from './protocol.ts'
 
 /** A command that outlived the attach before. */
-export interface LiveChannel {
+interface LiveChannel {
   channel: number
   state: 'starting' | 'running' | 'exited' | 'failed'
   /** Bytes of standard input the supervisor has taken. */

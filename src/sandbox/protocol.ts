@@ -8,7 +8,7 @@
 import { OpenExecError } from '../schema/index.ts'
 
 export const PROTOCOL_VERSION = 1
-export const HEADER_BYTES = 12
+const HEADER_BYTES = 12
 export const MARKER_BYTES = 32
 /** Bytes of a stream in one frame. */
 export const DATA_BYTES_MAX = 64 * 1024
@@ -60,7 +60,7 @@ export const FROM = {
 } as const
 
 export type ToType = (typeof TO)[keyof typeof TO]
-export type FromType = (typeof FROM)[keyof typeof FROM]
+type FromType = (typeof FROM)[keyof typeof FROM]
 
 /** 0: no stream, 1: standard output or the only one, 2: standard error. */
 export type StreamId = 0 | 1 | 2

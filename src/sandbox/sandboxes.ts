@@ -14,7 +14,13 @@ import { type OpenContext, openSandbox, type SandboxSpec } from './open.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
 import type { Sandbox } from './sandbox.ts'
-import { doubtSupervisorVolume, supervisorVolume } from './supervisor-volume.ts'
+import {
+  doubtSupervisorVolume,
+  pruneSupervisorVolumes,
+  SUPERVISOR_IMAGE,
+  type SupervisorOptions,
+  supervisorVolume,
+} from './supervisor-volume.ts'
 
 export interface SandboxesDeps {
   /** Finds the engine; asked when it is first needed. */
@@ -44,6 +50,8 @@ export interface Sandboxes {
     isLive: (labels: SandboxLabels) => boolean,
     options: { signal: AbortSignal },
   ): Promise<Reaped[]>
+  /** Removes what older versions of OpenExec keep on the engine; gives the names. */
+  prune(options: { signal: AbortSignal }): Promise<string[]>
   /** Closes every sandbox that is still open, and refuses new ones. */
   close(): Promise<void>
 }
@@ -59,9 +67,13 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
   const facts = once(async (signal) => engineFacts(await engine.get(signal), signal), {
     timeoutMs: FACTS_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
   })
+  const supervisor = (signal: AbortSignal): SupervisorOptions => ({
+    image: SUPERVISOR_IMAGE,
+    labels: helperLabels(deps, owner),
+    signal,
+  })
   const volume = once(
-    async (signal) =>
-      supervisorVolume(await engine.get(signal), { labels: helperLabels(deps, owner), signal }),
+    async (signal) => supervisorVolume(await engine.get(signal), supervisor(signal)),
     { timeoutMs: VOLUME_TIMEOUT_MS },
   )
   const clamps = { current: NO_CLAMPS }
@@ -71,7 +83,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     facts: facts.get,
     supervisorVolume: volume.get,
     refillSupervisorVolume: async (given) => {
-      await doubtSupervisorVolume(await engine.get(given), given)
+      await doubtSupervisorVolume(await engine.get(given), supervisor(given))
       volume.forget()
       await volume.get(given)
     },
@@ -104,6 +116,8 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
         log: deps.log,
         signal,
       }),
+    prune: async ({ signal }) =>
+      pruneSupervisorVolumes(await engine.get(signal), supervisor(signal)),
     close: () => opened.close(),
   }
 }

@@ -9,7 +9,7 @@ import { OpenExecError } from '../schema/index.ts'
 import type { Engine } from './connect.ts'
 import type { ContainerSpec } from './container-spec.ts'
 import { cancelledError, engineCall } from './engine-call.ts'
-import { isGone, statusOf } from './errors.ts'
+import { isGone, isHeld, statusOf } from './errors.ts'
 
 export interface StartedContainer {
   container: Docker.Container
@@ -66,14 +66,10 @@ export async function removeContainer(engine: Engine, id: string): Promise<void>
       engine.docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
     )
   } catch (error) {
-    if (isGone(error) || isBeingRemoved(error)) return
+    // Held: the engine is removing it for somebody else.
+    if (isGone(error) || isHeld(error)) return
     throw error
   }
-}
-
-/** The engine is at it for somebody else. */
-function isBeingRemoved(error: unknown): boolean {
-  return statusOf(error instanceof OpenExecError ? error.cause : error) === 409
 }
 
 /**

@@ -13,18 +13,22 @@ import { OpenExecError } from '../schema/index.ts'
 import type { Engine } from './connect.ts'
 import { SUPERVISOR_DIRECTORY } from './container-spec.ts'
 import { engineCall } from './engine-call.ts'
-import { isGone } from './errors.ts'
+import { isGone, isHeld } from './errors.ts'
 import { resolveImage, type ResolvedImage } from './images.ts'
 
 export const SUPERVISOR_IMAGE = 'openexec/supervisor:latest'
+const VOLUME_PREFIX = 'openexec-supervisor-'
+const VOLUME_NAME = /^openexec-supervisor-[0-9a-f]{16}(?:-ready)?$/
 
 const CALL_TIMEOUT_MS = 30_000
-const COMPARE_TRIES = 20
+const COMPARE_TRIES = 8
 const COMPARE_REST_MS = 250
 const FILES_MAX = 64
 const BYTES_MAX = 64 * 1024 * 1024
 
 export interface SupervisorOptions {
+  /** Name of the image that holds the supervisor. */
+  image: string
   /** Labels of the helper containers, so that the reaper knows them. */
   labels: Readonly<Record<string, string>>
   signal: AbortSignal
@@ -38,16 +42,19 @@ export async function supervisorVolume(
   engine: Engine,
   options: SupervisorOptions,
 ): Promise<string> {
-  const image = await supervisorImage(engine, options.signal)
+  const image = await supervisorImage(engine, options)
   const name = volumeName(image)
   if (await volumeExists(engine, readyName(image), options.signal)) return name
   const wanted = await contentOf(engine, image, { ...options, volume: undefined })
-  if (!(await filled(engine, { image, name, wanted }, options))) {
-    // Half full since a process was killed; in use it cannot be removed, and the error says so.
-    await removeVolume(engine, name, options.signal)
-    if (!(await filled(engine, { image, name, wanted }, options)))
+  const filling = { image, name, wanted }
+  if (!(await filled(engine, filling, options))) {
+    // Half full since a process was killed, or held by one that is still at it.
+    await removeVolume(engine, name, options.signal).catch((error: unknown) => {
+      if (!isHeld(error)) throw error
+    })
+    if (!(await filled(engine, filling, options)))
       throw new OpenExecError('engine_failed', `Cannot fill volume "${name}" with the supervisor`, {
-        hint: `Remove it with \`docker volume rm ${name}\` and try again`,
+        hint: `Close all sandboxes, remove it with \`docker volume rm ${name}\` and try again`,
       })
   }
   await createVolume(engine, readyName(image), options.signal)
@@ -55,14 +62,47 @@ export async function supervisorVolume(
 }
 
 /** Takes back that the volume is whole: for a start that did not find it so. */
-export async function doubtSupervisorVolume(engine: Engine, signal: AbortSignal): Promise<void> {
-  const image = await supervisorImage(engine, signal)
-  await removeVolume(engine, readyName(image), signal)
+export async function doubtSupervisorVolume(
+  engine: Engine,
+  options: SupervisorOptions,
+): Promise<void> {
+  const image = await supervisorImage(engine, options)
+  await removeVolume(engine, readyName(image), options.signal)
 }
 
-async function supervisorImage(engine: Engine, signal: AbortSignal): Promise<ResolvedImage> {
+/**
+ * Removes the volumes of other versions that no container uses; gives their names. Whoever still
+ * wants one fills it anew.
+ */
+export async function pruneSupervisorVolumes(
+  engine: Engine,
+  options: SupervisorOptions,
+): Promise<string[]> {
+  const { signal } = options
+  const current = volumeName(await supervisorImage(engine, options))
+  const found = await engineCall(call('list volumes', signal), (abortSignal) =>
+    engine.docker.listVolumes({ filters: { name: [VOLUME_PREFIX] }, abortSignal }),
+  )
+  const gone: string[] = []
+  for (const { Name } of found.Volumes) {
+    if (!VOLUME_NAME.test(Name) || Name.startsWith(current)) continue
+    try {
+      await removeVolume(engine, Name, signal)
+      gone.push(Name)
+    } catch (error) {
+      // In use: it goes another time.
+      if (signal.aborted || !isHeld(error)) throw error
+    }
+  }
+  return gone
+}
+
+async function supervisorImage(
+  engine: Engine,
+  { image, signal }: SupervisorOptions,
+): Promise<ResolvedImage> {
   try {
-    return await resolveImage(engine.docker, SUPERVISOR_IMAGE, signal)
+    return await resolveImage(engine.docker, image, signal)
   } catch (cause) {
     if (!(cause instanceof OpenExecError) || cause.code !== 'image_not_found') throw cause
     throw new OpenExecError('image_not_found', cause.message, {
@@ -74,7 +114,7 @@ async function supervisorImage(engine: Engine, signal: AbortSignal): Promise<Res
 }
 
 function volumeName(image: ResolvedImage): string {
-  return `openexec-supervisor-${image.id.replace(/^sha256:/, '').slice(0, 16)}`
+  return `${VOLUME_PREFIX}${image.id.replace(/^sha256:/, '').slice(0, 16)}`
 }
 
 function readyName(image: ResolvedImage): string {

@@ -37,7 +37,7 @@ export interface Approval {
   consumedAt?: number
 }
 
-export interface ApprovalVote {
+interface ApprovalVote {
   decision: 'approved' | 'rejected'
   reason: string | undefined
   by: string

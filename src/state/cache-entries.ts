@@ -5,7 +5,7 @@ import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
 import { cacheEntries } from './tables.ts'
 
-export interface CacheEntry {
+interface CacheEntry {
   key: string
   kind: string
   /** JSON text */

@@ -42,7 +42,7 @@ export interface State {
   [Symbol.dispose](): void
 }
 
-export interface OpenStateOptions {
+interface OpenStateOptions {
   /** Path of the database, made with its directory when missing; `:memory:` for a private one. */
   file: string
   /** Where `0001_….sql` and its followers are; those that ship with OpenExec by default. */

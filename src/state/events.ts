@@ -47,7 +47,7 @@ const selectAfter = prepared((db) =>
 )
 
 /** Where the chain of a run ends. */
-export type ChainEnd = Pick<Event, 'seq' | 'hash' | 'replayHash'>
+type ChainEnd = Pick<Event, 'seq' | 'hash' | 'replayHash'>
 
 /**
  * `texts` are payload and volatile part as canonical JSON. The database refuses an event that does

@@ -5,7 +5,7 @@
 import type SqliteDatabase from 'better-sqlite3'
 import { translateSqliteError } from './sqlite-errors.ts'
 
-export interface GuardedStatement {
+interface GuardedStatement {
   run(...params: unknown[]): SqliteDatabase.RunResult
   get(...params: unknown[]): unknown
   all(...params: unknown[]): unknown[]

@@ -1,5 +1,5 @@
-export { type Approval, type ApprovalVote } from './approvals.ts'
 export {
+  type Approval,
   consumeApproval,
   decideApproval,
   findApproval,
@@ -14,7 +14,6 @@ export {
   listArtifacts,
 } from './artifacts.ts'
 export {
-  type CacheEntry,
   cacheSize,
   getCacheEntry,
   listCacheEntriesByUse,
@@ -23,9 +22,9 @@ export {
   removeOldCacheEntries,
   touchCacheEntry,
 } from './cache-entries.ts'
-export { type Db, openState, type OpenStateOptions, type State } from './database.ts'
+export { type Db, openState, type State } from './database.ts'
 export { deleteRun } from './delete-run.ts'
-export { type ChainEnd, insertEvent, lastEvent, readEvents } from './events.ts'
+export { insertEvent, lastEvent, readEvents } from './events.ts'
 export { findRun } from './find-run.ts'
 export {
   claimRun,
@@ -35,13 +34,11 @@ export {
   listUnfinishedRuns,
   releaseRun,
   requestCancel,
-  type RunPatch,
-  type RunTransition,
   transitionRun,
   updateRun,
 } from './runs.ts'
-export { insertSandbox, listSandboxes, removeSandbox, type SandboxRow } from './sandboxes.ts'
-export { getSession, insertSession } from './sessions.ts'
-export { completeStep, insertStep, listSteps, type StepCompletion } from './steps.ts'
+export { insertSandbox, listSandboxes, removeSandbox } from './sandboxes.ts'
+export { insertSession } from './sessions.ts'
+export { completeStep, insertStep, listSteps } from './steps.ts'
 export { getTask, insertTask } from './tasks.ts'
 export { completeToolCall, insertToolCall, listToolCalls, type ToolCall } from './tool-calls.ts'

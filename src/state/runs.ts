@@ -19,7 +19,7 @@ type Fixed = 'id' | 'taskId' | 'blueprint' | 'request' | 'createdAt'
 type Guarded = 'status' | 'owner' | 'cancelRequested'
 
 /** What may change freely; `null` clears a field. */
-export type RunPatch = { [Key in Exclude<keyof Run, Fixed | Guarded>]?: Run[Key] | null }
+type RunPatch = { [Key in Exclude<keyof Run, Fixed | Guarded>]?: Run[Key] | null }
 
 const selectRun = prepared((db) =>
   db
@@ -74,7 +74,7 @@ export function updateRun(db: Db, id: RunId, patch: RunPatch): void {
   if (changes === 0) throw missing(id)
 }
 
-export interface RunTransition {
+interface RunTransition {
   from: readonly RunStatus[]
   patch: RunPatch & { status: RunStatus }
 }

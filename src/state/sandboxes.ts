@@ -5,7 +5,7 @@ import { omitNulls } from './omit-nulls.ts'
 import { sandboxes } from './tables.ts'
 
 /** A container that exists or may exist; written before it is created, removed after it is gone. */
-export interface SandboxRow {
+interface SandboxRow {
   id: SandboxId
   /** Undefined while it waits for a run. */
   runId?: RunId

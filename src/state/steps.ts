@@ -5,7 +5,7 @@ import { omitNulls } from './omit-nulls.ts'
 import { steps } from './tables.ts'
 
 /** How a stage attempt ended. */
-export type StepCompletion = Required<Pick<Step, 'verdict' | 'endedAt'>> &
+type StepCompletion = Required<Pick<Step, 'verdict' | 'endedAt'>> &
   Pick<Step, 'reason' | 'detail' | 'tree' | 'commit'>
 
 /** One row per (run, stage, attempt); a second one is refused. */

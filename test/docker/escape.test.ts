@@ -106,8 +106,7 @@ const attempts: Attempt[] = [
       'test -n "$(find / -xdev -name docker.sock 2>/dev/null)" || test -S /var/run/docker.sock',
     'talk to the engine':
       'curl -sf --max-time 2 --unix-socket /var/run/docker.sock http://x/_ping >/dev/null',
-    'read a disk':
-      'cat $(find /dev -type b | head -1) | head -c 1 >/dev/null && test -n "$(find /dev -type b)"',
+    'read a disk': 'head -c 1 "$(find /dev -type b | head -1)" | wc -c | grep -qx 1',
     'find devices of the host':
       'test -n "$(ls /dev | grep -E "^(kmsg|mem|port|sd|vd|nvme|loop|fuse|net)")"',
     'find a block device': 'test -n "$(find /dev -type b)"',
@@ -140,13 +139,7 @@ const attempts: Attempt[] = [
     '/proc/modules',
     '/proc/kallsyms',
   ]),
-  ...reads('careless', [
-    '/proc/kcore',
-    '/proc/timer_list',
-    '/proc/config.gz',
-    '/dev/kmsg',
-    '/dev/mem',
-  ]),
+  ...reads('careless', ['/proc/kcore', '/proc/timer_list', '/proc/config.gz']),
   ...calls('careless', {
     bpf: '321, 0, $z, 128',
     perf_event_open: '298, $z, 0, -1, -1, 0',

@@ -18,8 +18,9 @@ import { afterAll, test, type TestFunction } from 'vitest'
 import { openPipe, type Pipe, type PipeExec } from '../../src/sandbox/pipe.ts'
 
 const SOURCES = join(import.meta.dirname, '../../sandbox-images/supervisor')
+const MAKE = 'make'
 const isRequired = process.env['OPENEXEC_REQUIRE_DOCKER'] === '1'
-const missing = ['cc', 'make'].find((program) => spawnSync(program, ['--version']).error)
+const missing = ['cc', MAKE].find((program) => spawnSync(program, ['--version']).error)
 
 export type Build = 'supervisor' | 'supervisor-sanitized' | 'test' | 'fuzz'
 
@@ -40,7 +41,7 @@ export function build(name: Build): string {
     chmodSync(folder, 0o755)
   }
   const path = join(folder, name)
-  execFileSync('make', ['-s', '-C', SOURCES, `OUT=${folder}`, path], { stdio: 'pipe' })
+  execFileSync(MAKE, ['-s', '-C', SOURCES, `OUT=${folder}`, path], { stdio: 'pipe' })
   return path
 }
 

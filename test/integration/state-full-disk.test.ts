@@ -14,7 +14,7 @@ const log = { info: () => {}, warn: () => {} }
 /** A file system of `size` that is unmounted and removed again; `undefined` where that is not allowed. */
 function mountSmall(size: string) {
   const dir = openTestDir()
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir.path])
+  const mounted = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', dir.path])
   if (mounted.status !== 0) {
     dir[Symbol.dispose]()
     return undefined
@@ -22,7 +22,7 @@ function mountSmall(size: string) {
   return {
     path: dir.path,
     [Symbol.dispose]: () => {
-      spawnSync('umount', ['--lazy', dir.path])
+      spawnSync('/bin/umount', ['--lazy', dir.path])
       dir[Symbol.dispose]()
     },
   }

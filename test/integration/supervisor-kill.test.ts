@@ -165,7 +165,8 @@ supervisorTest('processes whose parent has gone are reaped while the command run
   await until('no zombie is left', () => zombies().length === 0)
   running.kill()
   await running.result
-  expect(processes('').filter(({ parent }) => parent === host.pid)).toEqual([])
+  const children = () => processes('').filter(({ parent }) => parent === host.pid)
+  await until('the supervisor has no child left', () => children().length === 0)
 })
 
 supervisorTest(

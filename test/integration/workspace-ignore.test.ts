@@ -57,7 +57,6 @@ test('compileIgnoreRules() agrees with `git check-ignore` on any patterns', () =
           encoding: 'utf8',
         })
         const ignored = new Set(answer.stdout.split('\0'))
-        // A file below an ignored directory cannot be looked at by git unless the directory exists.
         for (const name of asked)
           expect([name, rules.ignores(name, 'file')]).toEqual([name, ignored.has(name)])
       },

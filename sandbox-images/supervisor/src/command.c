@@ -110,6 +110,9 @@ void command_note(struct command *c, const struct note *n, int64_t now_us) {
     c->exited = 1;
     c->exit = *n;
     c->ended_us = now_us;
+    /* The warden is killing what is left already; this puts a deadline on it. */
+    int ends_alone = n->alone || c->flags & EXEC_KEEP_DESCENDANTS;
+    if (!ends_alone) crew_kill(c->warden, now_us / 1000);
   }
 }
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* A warden that has not ended this long after a kill order is taken for stopped or starved. */
-enum { ESCALATE_MS = 500, SWEEP_MS = 5 };
+enum { ESCALATE_MS = 500, SWEEP_MS_MIN = 2, SWEEP_MS_MAX = 250 };
 
 struct member {
   pid_t pid; /* 0: free */
@@ -165,6 +165,7 @@ static int sweep(void) {
 }
 
 int crew_tick(int64_t now_ms) {
+  static int rest_ms = SWEEP_MS_MIN; /* grows, because some processes die slowly */
   int64_t next = -1;
   int strays = 0;
   for (int i = 0; i < CREW_MAX; i++) {
@@ -179,7 +180,11 @@ int crew_tick(int64_t now_ms) {
     strays |= m->lost;
   }
   if (!strays) return (int)next;
-  if (sweep()) return SWEEP_MS;
+  if (sweep()) {
+    rest_ms = rest_ms * 2 < SWEEP_MS_MAX ? rest_ms * 2 : SWEEP_MS_MAX;
+    return rest_ms;
+  }
+  rest_ms = SWEEP_MS_MIN;
   for (int i = 0; i < CREW_MAX; i++)
     if (crew[i].lost) leave(&crew[i], 1);
   return 0;

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { resolve } from 'node:path'
 import { bodyOf, bytesOf } from '../client.ts'
 import { type CommandContext, READ, type StateOptions, using, withStateOptions } from '../command-context.ts'
-import { printJson } from '../print.ts'
+import { plural, printJson } from '../print.ts'
 import { createTerminalFilter } from '../terminal.ts'
 import { listArtifacts } from './read.ts'
 
@@ -63,7 +63,7 @@ function registerApply(program: Command, context: CommandContext): void {
         context.io.out(
           stat.files === 0
             ? 'Nothing to apply: the run changed no file'
-            : `Applied ${stat.files} file${stat.files === 1 ? '' : 's'}, ${stat.insertions} insertions, ${stat.deletions} deletions`,
+            : `Applied ${plural(stat.files, 'file')}, ${plural(stat.insertions, 'insertion')}, ${plural(stat.deletions, 'deletion')}`,
         )
       }),
     )
