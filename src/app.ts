@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { createApi } from './api/index.ts'
 import { createArtifacts } from './artifacts/index.ts'
 import { createEngine, loadFrozenRun, openEnvironment } from './blueprint/index.ts'
+import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
 import type { Config } from './config.ts'
 import { createRedactor, createTimeline } from './events/index.ts'
 import { selectModel } from './model/index.ts'
@@ -115,7 +116,8 @@ function openRuntime(
   const mirror = { runsDir: join(root, 'runs'), log }
   const timeline = createTimeline({ state, now, redactorOf: () => redactor, mirror })
   const artifacts = createArtifacts({ state, root, now, newId, log })
-  const base = { ...shared, state, timeline, artifacts }
+  const cache = createCache({ state, now, limits: DEFAULT_CACHE_LIMITS })
+  const base = { ...shared, state, timeline, artifacts, cache }
   const engine = createEngine({
     ...base,
     loadPlan: async (run) => (await loadFrozenRun(artifacts, run)).plan,

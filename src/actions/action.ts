@@ -18,6 +18,7 @@ import type {
   SandboxMode,
   TIMEOUT_CLASSES,
 } from '../schema/index.ts'
+import type { Cache } from '../cache/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { ProjectPlan } from './project-plan.ts'
 
@@ -94,6 +95,8 @@ export interface ActionContext {
   project: ProjectPlan
   tree: RunTree
   timeoutMs: number
+  cache: Cache
+  policyHash: string
   /** Opened on first use, confined as this stage's mode says. */
   sandbox(): Promise<Sandbox>
   /** Runs argv in the sandbox with its output spooled and both ends in the timeline. */

@@ -7,7 +7,8 @@ import { BOUND_REASONS, describeExceeded, type Exceeded } from './budget.ts'
 
 /** The runtime believes a schema, not a text: `done` is a claim that later stages check. */
 export function finishedEnd({ status, summary }: FinishRequest): StageEnd {
-  if (status === 'done') return { verdict: 'succeeded', reason: undefined, detail: summary, summary }
+  if (status === 'done')
+    return { verdict: 'succeeded', reason: undefined, detail: summary, summary }
   const detail = `The agent ${status === 'blocked' ? 'is blocked' : 'gave up'}: ${summary}`
   return { verdict: 'failed', reason: 'agent_failed', detail, summary }
 }

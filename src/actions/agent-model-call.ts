@@ -22,7 +22,7 @@ import type { Budget, Exceeded, Spend } from './budget.ts'
 /** `ms` for one answer with all its retries. */
 const CALL_TIMEOUT_MS = 600_000
 /** Over the estimate of input tokens, which may be a little low. */
-const INPUT_MARGIN = 1.1
+export const INPUT_MARGIN = 1.1
 /** Less room for an answer than this is not worth a call. */
 const OUTPUT_TOKENS_MIN = 64
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024
@@ -34,8 +34,14 @@ export type ModelTurn =
   | { kind: 'exceeded'; exceeded: Exceeded }
   | { kind: 'unpriced' }
 
+/** What estimates of input tokens are multiplied by; learned from what the model was charged for. */
+export interface InputMeter {
+  factor: number
+}
+
 export interface ModelCallOptions {
   budget: Budget
+  meter: InputMeter
   signal: AbortSignal
 }
 
@@ -43,11 +49,12 @@ export interface ModelCallOptions {
 export async function askModel(
   deps: AgentDeps,
   wanted: ModelRequest,
-  { budget, signal }: ModelCallOptions,
+  { budget, signal, meter }: ModelCallOptions,
 ): Promise<ModelTurn> {
   const { model, record } = deps
   if (model.price === undefined) return { kind: 'unpriced' }
-  const input = Math.ceil(estimateRequestTokens(wanted) * INPUT_MARGIN)
+  const estimate = estimateRequestTokens(wanted)
+  const input = Math.ceil(estimate * meter.factor)
   const room = budget.remaining().tokens - input
   const output = Math.min(wanted.maxOutputTokens, Math.max(room, OUTPUT_TOKENS_MIN))
   const request = { ...wanted, maxOutputTokens: output }
@@ -70,6 +77,8 @@ export async function askModel(
     return { kind: 'failed', failure: outcome.failure }
   }
   const { response } = outcome
+  const charged = usageTokens(response.usage) - response.usage.output
+  meter.factor = Math.max(INPUT_MARGIN, (charged / Math.max(1, estimate)) * INPUT_MARGIN)
   record(answeredEvent(request, { response, durationMs: deps.now() - started }))
   return { kind: 'answered', response }
 }
@@ -120,7 +129,8 @@ function checked(model: Model): Model {
 
 function faultOf(response: ModelResponse): string | undefined {
   // Before anything that recurses or copies.
-  if (!withinDepth(response, ARGS_DEPTH_MAX)) return `The answer nests deeper than ${ARGS_DEPTH_MAX}`
+  if (!withinDepth(response, ARGS_DEPTH_MAX))
+    return `The answer nests deeper than ${ARGS_DEPTH_MAX}`
   const parsed = ModelResponse.safeParse(response)
   if (!parsed.success) {
     const [issue] = parsed.error.issues

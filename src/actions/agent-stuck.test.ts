@@ -29,6 +29,16 @@ test('take() sees the third equal turn in a row', () => {
 })
 
 test('take() sees two turns that take turns', () => {
-  expect(circles(['a', '1'], ['b', '1'], ['a', '1'], ['b', '1'])).toEqual([false, false, false, true])
-  expect(circles(['a', '1'], ['b', '1'], ['a', '2'], ['b', '1'])).toEqual([false, false, false, false])
+  expect(circles(['a', '1'], ['b', '1'], ['a', '1'], ['b', '1'])).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ])
+  expect(circles(['a', '1'], ['b', '1'], ['a', '2'], ['b', '1'])).toEqual([
+    false,
+    false,
+    false,
+    false,
+  ])
 })

@@ -96,7 +96,7 @@ async function runGroup(
       prepared.ok ? runCall(tools, prepared) : undefined,
     )
     // All are waited for before the first failure is thrown, so that none runs on unseen.
-    await Promise.allSettled(running)
+    await Promise.allSettled(running.filter((run) => run !== undefined))
     for (const [index, { call, prepared, reservation, room }] of started.entries()) {
       const run = await running[index]
       const result = run === undefined ? undefined : await settleCall(tools, run)

@@ -35,7 +35,9 @@ test('viewOf() shortens the oldest good results first and keeps errors and the e
   const view = viewOf(messages, { before: [], tokensMax: 3000 })
   expect(view.elided).toEqual(['a', 'c', 'd'])
   expect(view.messages).toHaveLength(messages.length)
-  expect(view.messages[2]?.text).toBe('[2000 bytes of this result are left out; call again to see them]')
+  expect(view.messages[2]?.text).toBe(
+    '[2000 bytes of this result are left out; call again to see them]',
+  )
   expect(view.messages[4]).toEqual(messages[4])
   expect(view.messages.slice(-8)).toEqual(messages.slice(-8))
   expect(JSON.stringify(messages)).toBe(before)

@@ -23,7 +23,8 @@ export function viewOf(
   { before, tokensMax }: { before: readonly string[]; tokensMax: number },
 ): View {
   const elided = new Set(before)
-  const shorten = () => messages.map((message) => (isElided(message, elided) ? digest(message) : message))
+  const shorten = () =>
+    messages.map((message) => (isElided(message, elided) ? digest(message) : message))
   let tokens = shorten().reduce((sum, message) => sum + estimateMessageTokens(message), 0)
   if (tokens <= tokensMax) return { messages: shorten(), elided: before }
   const oldest = messages.slice(0, Math.max(0, messages.length - KEPT_AT_END))
@@ -42,5 +43,8 @@ function isElided(message: Message, elided: ReadonlySet<string>): boolean {
 
 function digest(message: Message): Message {
   const bytes = Buffer.byteLength(message.text)
-  return { ...message, text: `[${bytes} bytes of this result are left out; call again to see them]` }
+  return {
+    ...message,
+    text: `[${bytes} bytes of this result are left out; call again to see them]`,
+  }
 }

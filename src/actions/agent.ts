@@ -18,7 +18,7 @@ import {
   unpricedEnd,
 } from './agent-end.ts'
 import { viewEvent } from './agent-events.ts'
-import { askModel } from './agent-model-call.ts'
+import { askModel, INPUT_MARGIN, type InputMeter } from './agent-model-call.ts'
 import { CUT_NUDGE, NUDGE, openingMessage, systemText } from './agent-prompt.ts'
 import type { AgentDeps, AgentRequest, AgentResult, StageEnd } from './agent-stage.ts'
 import { createStuckDetector, type StuckDetector } from './agent-stuck.ts'
@@ -55,6 +55,7 @@ export async function runAgentStage(deps: AgentDeps, request: AgentRequest): Pro
     turns: 0,
     usage: NO_USAGE,
     stuck: createStuckDetector(),
+    meter: { factor: INPUT_MARGIN },
   }
   let end: StageEnd | undefined
   try {
@@ -87,13 +88,16 @@ interface Conversation {
   turns: number
   usage: Usage
   stuck: StuckDetector
+  meter: InputMeter
 }
 
 /** One answer and all that follows from it; the end of the stage, if it is one. */
 async function takeTurn(stage: StageDeps, talk: Conversation): Promise<StageEnd | undefined> {
   const exceeded = stage.budget.exceeded()
   if (exceeded !== undefined) return exceededEnd(exceeded)
-  const answer = await askModel(stage, nextRequest(stage, talk), stage)
+  const { budget, signal } = stage
+  const options = { budget, signal, meter: talk.meter }
+  const answer = await askModel(stage, nextRequest(stage, talk), options)
   const { model } = stage.model
   switch (answer.kind) {
     case 'exceeded':
@@ -180,12 +184,18 @@ interface Interruption {
 }
 
 /** What a thrown error means; `undefined` for a bug. */
-function interruptedEnd(error: unknown, { request, wall, budget }: Interruption): StageEnd | undefined {
+function interruptedEnd(
+  error: unknown,
+  { request, wall, budget }: Interruption,
+): StageEnd | undefined {
   if (request.signal.aborted)
-    return { verdict: 'cancelled', reason: 'cancelled', detail: 'The stage was cancelled', summary: '' }
+    return {
+      verdict: 'cancelled',
+      reason: 'cancelled',
+      detail: 'The stage was cancelled',
+      summary: '',
+    }
   if (!wall.aborted) return thrownEnd(error)
   const limit = request.limits.max_wall
-  return exceededEnd(
-    budget.exceeded() ?? { bound: 'wallMs', level: 'stage', limit, needed: limit },
-  )
+  return exceededEnd(budget.exceeded() ?? { bound: 'wallMs', level: 'stage', limit, needed: limit })
 }

@@ -21,7 +21,13 @@ export interface Bounds {
 /** What is used up. */
 export type Spend = Omit<Bounds, 'wallMs' | 'consecutiveErrors'>
 
-export const NO_SPEND: Spend = { turns: 0, toolCalls: 0, tokens: 0, costMicroUsd: 0, outputBytes: 0 }
+export const NO_SPEND: Spend = {
+  turns: 0,
+  toolCalls: 0,
+  tokens: 0,
+  costMicroUsd: 0,
+  outputBytes: 0,
+}
 
 export interface Exceeded {
   bound: keyof Bounds
@@ -69,73 +75,91 @@ export function createBudget(bounds: Bounds, options: BudgetOptions): Budget {
         `Cannot use ${limit} as bound "${name}": expected a finite positive whole number`,
       )
   }
-  const { level, parent, startedAt, now } = options
-  const used: Spend = checkedSpend(options.spent)
-  const held: Spend = { ...NO_SPEND }
-  let errors = 0
-  const elapsed = () => Math.max(0, Math.ceil(now() - startedAt))
+  return new CountedBudget(bounds, options)
+}
 
-  function own(): Exceeded | undefined {
-    if (elapsed() >= bounds.wallMs)
-      return { bound: 'wallMs', level, limit: bounds.wallMs, needed: elapsed() }
-    if (errors < bounds.consecutiveErrors) return undefined
-    return { bound: 'consecutiveErrors', level, limit: bounds.consecutiveErrors, needed: errors }
+class CountedBudget implements Budget {
+  readonly #bounds: Bounds
+  readonly #options: BudgetOptions
+  readonly #used: Spend
+  readonly #held: Spend = { ...NO_SPEND }
+  #errors = 0
+
+  constructor(bounds: Bounds, options: BudgetOptions) {
+    this.#bounds = bounds
+    this.#options = options
+    this.#used = checkedSpend(options.spent)
   }
 
-  function lacking(worst: Spend): Exceeded | undefined {
+  reserve(partial: Partial<Spend>): Reserved {
+    const worst = checkedSpend(partial)
+    const exceeded = this.#reached() ?? this.#lacking(worst)
+    if (exceeded !== undefined) return { ok: false, exceeded }
+    const above = this.#options.parent?.reserve(worst)
+    if (above?.ok === false) return above
+    add(this.#held, worst, 1)
+    let open = true
+    const settle = (actual: Partial<Spend>) => {
+      const spent = checkedSpend(actual)
+      if (!open) return
+      open = false
+      add(this.#held, worst, -1)
+      add(this.#used, spent, 1)
+      above?.reservation.settle(spent)
+    }
+    return { ok: true, reservation: { settle } }
+  }
+
+  exceeded(): Exceeded | undefined {
+    return this.#reached() ?? this.#options.parent?.exceeded()
+  }
+
+  note(ok: boolean): void {
+    this.#errors = ok ? 0 : this.#errors + 1
+    this.#options.parent?.note(ok)
+  }
+
+  spent(): Spend {
+    return { ...this.#used }
+  }
+
+  remaining(): Spend & Pick<Bounds, 'wallMs'> {
+    const above = this.#options.parent?.remaining()
+    const left = { ...NO_SPEND, wallMs: this.#bounds.wallMs - this.#elapsed() }
+    for (const [bound] of entriesOf(NO_SPEND))
+      left[bound] = this.#bounds[bound] - this.#used[bound] - this.#held[bound]
+    for (const [bound] of entriesOf(left))
+      left[bound] = Math.max(0, Math.min(left[bound], above?.[bound] ?? left[bound]))
+    return left
+  }
+
+  #elapsed(): number {
+    return Math.max(0, Math.ceil(this.#options.now() - this.#options.startedAt))
+  }
+
+  /** A bound that is reached whatever comes next. */
+  #reached(): Exceeded | undefined {
+    const { level } = this.#options
+    const { wallMs, consecutiveErrors } = this.#bounds
+    const elapsed = this.#elapsed()
+    if (elapsed >= wallMs) return { bound: 'wallMs', level, limit: wallMs, needed: elapsed }
+    if (this.#errors < consecutiveErrors) return undefined
+    return {
+      bound: 'consecutiveErrors',
+      level,
+      limit: consecutiveErrors,
+      needed: this.#errors,
+    }
+  }
+
+  /** The first bound that has no room for `worst`. */
+  #lacking(worst: Spend): Exceeded | undefined {
     for (const [bound, amount] of entriesOf(worst)) {
-      const needed = used[bound] + held[bound] + amount
-      if (amount > 0 && needed > bounds[bound]) return { bound, level, limit: bounds[bound], needed }
+      const needed = this.#used[bound] + this.#held[bound] + amount
+      const limit = this.#bounds[bound]
+      if (amount > 0 && needed > limit) return { bound, level: this.#options.level, limit, needed }
     }
     return undefined
-  }
-
-  return {
-    reserve(partial) {
-      const worst = checkedSpend(partial)
-      const exceeded = own() ?? lacking(worst)
-      if (exceeded !== undefined) return { ok: false, exceeded }
-      const above = parent?.reserve(worst)
-      if (above?.ok === false) return above
-      add(held, worst, 1)
-      let open = true
-      return {
-        ok: true,
-        reservation: {
-          settle(actual) {
-            const spent = checkedSpend(actual)
-            if (open) {
-              add(held, worst, -1)
-              add(used, spent, 1)
-              above?.reservation.settle(spent)
-            }
-            open = false
-          },
-        },
-      }
-    },
-    exceeded: () => own() ?? parent?.exceeded(),
-    note(ok) {
-      errors = ok ? 0 : errors + 1
-      parent?.note(ok)
-    },
-    spent: () => ({ ...used }),
-    remaining() {
-      const above = parent?.remaining()
-      const left = (bound: keyof Spend) =>
-        Math.max(
-          0,
-          Math.min(bounds[bound] - used[bound] - held[bound], above?.[bound] ?? Infinity),
-        )
-      return {
-        turns: left('turns'),
-        toolCalls: left('toolCalls'),
-        tokens: left('tokens'),
-        costMicroUsd: left('costMicroUsd'),
-        outputBytes: left('outputBytes'),
-        wallMs: Math.max(0, Math.min(bounds.wallMs - elapsed(), above?.wallMs ?? Infinity)),
-      }
-    },
   }
 }
 

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { cacheKey } from '../cache/index.ts'
 import { buildContextPack } from '../context/index.ts'
+import { ContextPack } from '../schema/index.ts'
 import { type ActionContext, defineAction } from './action.ts'
 
 const BUDGET_TOKENS = 12_000
@@ -20,14 +22,9 @@ export const buildContextPackAction = defineAction({
     { capability: 'repo_read', resource: { kind: 'none' }, subject: 'build_context_pack' },
   ],
   async execute(context, request) {
-    const { tree } = context
-    const pack = await buildContextPack({
-      query: await queryOf(context),
-      baseTree: tree.baseTree,
-      files: await readable(context),
-      readBlob: (oid: string) => tree.readBlob(oid, BLOB_BYTES_MAX),
-      budgetTokens: request.budget_tokens ?? BUDGET_TOKENS,
-    })
+    const query = await queryOf(context)
+    const budgetTokens = request.budget_tokens ?? BUDGET_TOKENS
+    const pack = await packOf(context, { query, budgetTokens })
     const content = Buffer.from(`${JSON.stringify(pack, undefined, 2)}\n`)
     const artifact = await context.saveArtifact({
       name: 'context_pack',
@@ -43,6 +40,39 @@ export const buildContextPackAction = defineAction({
     }
   },
 })
+
+/** The same tree, query, budget and policy give the same pack, so it is made once. */
+async function packOf(
+  context: ActionContext,
+  { query, budgetTokens }: { query: string; budgetTokens: number },
+): Promise<ContextPack> {
+  const { tree, cache, policyHash } = context
+  const key = cacheKey({
+    kind: 'context_pack',
+    maker: { id: 'build_context_pack', version: 1 },
+    inputs: { query, budget_tokens: budgetTokens, mode: context.mode, stage: context.stage },
+    tree: tree.baseTree,
+    imageDigest: undefined,
+    policyHash,
+    env: {},
+  })
+  const hit = cache.get(key)
+  const known = hit && ContextPack.safeParse(hit.value)
+  if (hit !== undefined && known?.success === true) {
+    const payload = { kind: 'cache_hit', message: 'The context pack is one of an earlier run', key }
+    context.record({ type: 'notice', payload, volatile: { origin: hit.originRun ?? null } })
+    return known.data
+  }
+  const pack = await buildContextPack({
+    query,
+    baseTree: tree.baseTree,
+    files: await readable(context),
+    readBlob: (oid: string) => tree.readBlob(oid, BLOB_BYTES_MAX),
+    budgetTokens,
+  })
+  cache.put(key, { kind: 'context_pack', value: pack, originRun: context.runId })
+  return pack
+}
 
 /** The task, and what failed so far: stack traces name files better than any description. */
 async function queryOf(context: ActionContext): Promise<string> {

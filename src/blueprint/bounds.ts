@@ -16,7 +16,7 @@ export interface Bound {
   value: number
 }
 
-export interface StageBound {
+interface StageBound {
   id: string
   /** Times a route can lead to it; of an agent stage, retries of errors included. */
   entries: number

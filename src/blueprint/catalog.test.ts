@@ -77,7 +77,7 @@ describe('findBlueprint()', () => {
 
   test('findBlueprint() refuses what is no regular file, without waiting for it', () => {
     mkdirSync(join(catalog.cwd, 'folder.yaml'))
-    execFileSync('mkfifo', [join(catalog.cwd, 'pipe.yaml')])
+    execFileSync('/usr/bin/env', ['mkfifo', join(catalog.cwd, 'pipe.yaml')])
     symlinkSync('/dev/zero', join(catalog.cwd, 'zero.yaml'))
     for (const name of ['folder.yaml', 'pipe.yaml', 'zero.yaml'])
       expect(() => findBlueprint(name, catalog)).toThrow(/it is no regular file/)

@@ -80,6 +80,21 @@ describe('readBlueprint()', () => {
   })
 })
 
+describe('docs/blueprints.md', () => {
+  const docs = readFileSync(join(FIXTURES, '../../../docs/blueprints.md'), 'utf8')
+  const yaml = [...docs.matchAll(/```yaml\n([^]*?)```/g)].map((match) => match[1] ?? '')
+
+  test('docs/blueprints.md has a row for every code that the corpus and the rules know', () => {
+    const codes = new Set([...Object.keys(RULES), ...bad.flatMap(([, text]) => codesOf(text))])
+    for (const code of codes) expect(docs).toContain(`| \`${code}\` |`)
+  })
+
+  test('docs/blueprints.md shows only blueprints that pass', () => {
+    expect(yaml.length).toBeGreaterThan(2)
+    for (const text of yaml) expect(findingsOf(text)).toEqual([])
+  })
+})
+
 function filesIn(folder: string): [name: string, text: string][] {
   return readdirSync(join(FIXTURES, folder))
     .sort()

@@ -106,7 +106,9 @@ async function runStages(deps: EngineDeps, opened: Opened, signal: AbortSignal):
     // What a crash left half done is no base for another attempt.
     restore = verdict === 'error' || verdict === 'timed_out'
     tree = restore ? tree : (outcome.tree ?? tree)
-    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason, detail }))
+    const produced = outcome.artifacts.map(({ name }) => name)
+    const ended = { type: 'stage_ended', verdict, reason, detail, produced } as const
+    ;({ state, command } = reduce(plan, state, ended))
   }
   const { status, reason, detail } = command
   return { status, reason, detail }

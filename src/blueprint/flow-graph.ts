@@ -6,7 +6,7 @@ import type { Blueprint, Stage } from '../schema/index.ts'
 import { nearest } from './nearest.ts'
 import { type BlueprintRegistry, canEnd, OUTCOMES, type Outcome, producedBy } from './registry.ts'
 
-export type Terminal = 'done' | 'fail'
+type Terminal = 'done' | 'fail'
 
 export interface Edge {
   from: number

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { testRegistry } from '../../test/helpers/blueprints.ts'
-import { renderBlueprint, renderBlueprintLine } from './graph.ts'
+import { renderBlueprint } from './graph.ts'
 import { readBlueprint } from './read.ts'
 
 const { plan } = readBlueprint(
@@ -44,10 +44,4 @@ At most, in one run:
   cost              2.00 USD
   wall clock        1h 3m 30s
   output            50 MB (by its limit)`)
-})
-
-test('renderBlueprintLine() fits one line', () => {
-  expect(renderBlueprintLine(plan, 14)).toBe(
-    'fix_and_test    3 stages (1 agent)    Fix it, then test it',
-  )
 })

@@ -19,13 +19,6 @@ export function renderBlueprint(plan: Plan): string {
   ].join('\n')
 }
 
-/** `backend_bugfix  9 stages (3 agent)  Fix a backend issue …`, the name padded to `width`. */
-export function renderBlueprintLine(plan: Plan, width: number): string {
-  const agents = plan.stages.filter(({ type }) => type === 'agent').length
-  const stages = `${plural(plan.stages.length, 'stage')}${agents === 0 ? '' : ` (${agents} agent)`}`
-  return `${plan.name.padEnd(width)}  ${stages.padEnd(20)}  ${oneLine(plan.description)}`
-}
-
 function workOf(stage: PlanStage): string {
   const notes = [
     stage.type === 'agent' ? `agent with ${stage.toolset}` : stage.action,

@@ -5,8 +5,6 @@ import {
   type ActionContext,
   createBudget,
   boundsOfLimits,
-  executeAction,
-  findAction,
   NO_SPEND,
   runAgentStage,
   type Spend,
@@ -14,7 +12,7 @@ import {
 import { DEFAULT_RETRY, seededRandom } from '../model/index.ts'
 import { ContextPack } from '../schema/index.ts'
 import { type ActionOutcome, findToolset, type ToolContext } from '../tools/index.ts'
-import type { AgentOutcome, StageDeps, StageScope } from './perform-stage.ts'
+import { type AgentOutcome, recordedAction, type StageDeps, type StageScope } from './perform-stage.ts'
 import type { AgentPlanStage } from './plan.ts'
 
 const INPUT_CHARS_MAX = 40_000
@@ -122,7 +120,7 @@ function toolContext(scope: StageScope, stage: AgentPlanStage): ToolContext {
     changes: async () => await tree.changes(await tree.snapshot()),
     patch: async () => await tree.patch(await tree.snapshot()),
     log: tree.log,
-    runAction: (name) => runNamedAction(context, name),
+    runAction: (name) => runNamedAction(scope, name),
     async saveOutput(name, content) {
       const draft = { name, type: 'tool_output', mediaType: 'text/plain', content } as const
       return await context.saveArtifact(draft)
@@ -160,8 +158,9 @@ function lazySandbox(context: ActionContext): ToolContext['sandbox'] {
   }
 }
 
-async function runNamedAction(context: ActionContext, name: string): Promise<ActionOutcome> {
-  const { status, summary, artifacts } = await executeAction(context, findAction(name), {})
+async function runNamedAction(scope: StageScope, name: string): Promise<ActionOutcome> {
+  const { context } = scope
+  const { status, summary, artifacts } = await recordedAction(scope, { name, with: {} })
   const tails = await Promise.all(
     artifacts.map(async ({ name: artifact }) => tailOf(await context.readArtifact(artifact))),
   )

@@ -16,21 +16,25 @@ import {
   type Spend,
   type StageRecord,
 } from '../actions/index.ts'
-import { type Artifacts, runDirectory } from '../artifacts/index.ts'
+import { type Artifacts, runDirectory, writeRunDocument } from '../artifacts/index.ts'
+import type { Cache } from '../cache/index.ts'
 import type { Redactor, Timeline } from '../events/index.ts'
 import type { Model } from '../model/index.ts'
 import { evaluate, type Policy, stageMode } from '../policy/index.ts'
 import {
   type Artifact,
   type Clock,
+  type JsonObject,
   type NewEvent,
   type NewId,
   OpenExecError,
   type PolicyDecision,
   type Run,
   type SandboxMode,
+  ToolCallId,
+  type Verdict,
 } from '../schema/index.ts'
-import { listSteps, type State } from '../state/index.ts'
+import { completeToolCall, type Db, insertToolCall, listSteps, type State } from '../state/index.ts'
 import type { StageAttempt } from './engine.ts'
 import type { StageOutcome } from './outcome.ts'
 import { performAgent } from './perform-agent.ts'
@@ -51,6 +55,7 @@ export interface StageDeps {
   state: State
   timeline: Timeline
   artifacts: Artifacts
+  cache: Cache
   redactor: Redactor
   /** The state directory. */
   root: string
@@ -102,7 +107,47 @@ export interface StageScope {
 async function act(scope: StageScope): Promise<AgentOutcome> {
   const { stage } = scope.attempt
   if (stage.type === 'agent') return await performAgent(scope, stage)
-  return await executeAction(scope.context, findAction(stage.action), stage.with)
+  return await recordedAction(scope, { name: stage.action, with: stage.with })
+}
+
+/** Every invocation of an action is a row, open while it runs. */
+export async function recordedAction(
+  { deps, attempt, context }: StageScope,
+  action: { name: string; with: JsonObject },
+): Promise<ActionResult> {
+  const { state, now, newId, run } = deps
+  const id = ToolCallId.parse(newId('call'))
+  const call = { id, runId: run.id, stepId: attempt.step, kind: 'action' as const }
+  insertToolCall(state.db, { ...call, name: action.name, args: action.with, startedAt: now() })
+  let verdict: Verdict = 'error'
+  try {
+    const result = await executeAction(context, findAction(action.name), action.with)
+    verdict = result.status
+    return result
+  } finally {
+    completeToolCall(state.db, id, { verdict, endedAt: now() })
+  }
+}
+
+/** The row of a tool call that has ended, beside its event. */
+function insertToolCallOf(
+  tx: Db,
+  { run, attempt, event, deps }: { run: Run; attempt: StageAttempt; event: NewEvent; deps: StageDeps },
+): void {
+  const { payload } = event
+  const id = ToolCallId.parse(deps.newId('call'))
+  const endedAt = deps.now()
+  insertToolCall(tx, {
+    id,
+    runId: run.id,
+    stepId: attempt.step,
+    kind: 'tool',
+    name: String(payload['tool']),
+    args: { args: payload['args'] ?? null },
+    startedAt: endedAt,
+  })
+  const result = { failure: payload['failure'] ?? null }
+  completeToolCall(tx, id, { verdict: payload['ok'] === true ? 'succeeded' : 'failed', endedAt, result })
 }
 
 /** An agent may also run out of its budget. */
@@ -117,7 +162,10 @@ function createScope(deps: StageDeps, attempt: StageAttempt, signal: AbortSignal
   const mode = stageMode(policy, { blueprint: undefined, stage: stage.sandbox ?? undefined })
   const made: Artifact[] = []
   const record = (event: NewEvent): void => {
-    timeline.publish(run.id, { stage: stage.id, attempt: attempt.attempt, ...event })
+    state.transact((tx) => {
+      if (event.type === 'tool_call') insertToolCallOf(tx, { run, attempt, event, deps })
+      timeline.append(tx, run.id, { stage: stage.id, attempt: attempt.attempt, ...event })
+    })
   }
   const sandbox = () =>
     deps.sandboxes.get({ mode, network: stage.network ?? undefined, stage: stage.id }, signal)
@@ -133,6 +181,8 @@ function createScope(deps: StageDeps, attempt: StageAttempt, signal: AbortSignal
     project: deps.project,
     tree: deps.tree,
     timeoutMs: stage.timeoutMs,
+    cache: deps.cache,
+    policyHash: deps.policyHash,
     sandbox,
     runCommand: (request) =>
       runCommandIn(
@@ -153,6 +203,7 @@ function createScope(deps: StageDeps, attempt: StageAttempt, signal: AbortSignal
     saveArtifact: async (draft) => {
       const artifact = await artifacts.save({ runId: run.id, stepId: attempt.step, ...draft })
       made.push(artifact)
+      if (draft.type === 'context_pack') await showContextPack(deps, draft.content)
       const { name, type, sha256, size } = artifact
       record({ type: 'artifact_created', payload: { name, type }, volatile: { sha256, size } })
       return artifact
@@ -162,6 +213,11 @@ function createScope(deps: StageDeps, attempt: StageAttempt, signal: AbortSignal
     history: () => historyOf(deps),
   }
   return { deps, attempt, mode, context, made }
+}
+
+async function showContextPack({ root, run }: StageDeps, content: Uint8Array): Promise<void> {
+  const pack: unknown = JSON.parse(new TextDecoder().decode(content))
+  await writeRunDocument(runDirectory(root, run.id), 'context_pack.json', pack)
 }
 
 /** A stage that wants a person's word gets it before anything of it happens. */

@@ -27,6 +27,7 @@ test('planBlueprint() fills every field of a blueprint that says nothing', () =>
         inputs: [],
         produces: { succeeded: ['lint_report'], failed: ['lint_report'], skipped: ['lint_report'] },
         sandbox: null,
+        sandboxFrom: null,
         network: null,
         limits: DEFAULTS.limits,
         retryLimit: 2,
@@ -42,6 +43,7 @@ test('planBlueprint() fills every field of a blueprint that says nothing', () =>
         inputs: [],
         produces: { succeeded: ['patch'], failed: [], skipped: [] },
         sandbox: null,
+        sandboxFrom: null,
         network: null,
         limits: DEFAULTS.limits,
         retryLimit: 2,
@@ -71,6 +73,7 @@ test('planBlueprint() lets a stage override the defaults of the blueprint', () =
   expect(a).toMatchObject({
     toolset: 'debug_ci',
     sandbox: 'repo_write',
+    sandboxFrom: 'stage',
     approvalRequired: false,
     retryLimit: 1,
     timeoutMs: 60_000,
@@ -78,6 +81,7 @@ test('planBlueprint() lets a stage override the defaults of the blueprint', () =
   expect(b).toMatchObject({
     toolset: 'coding_backend',
     sandbox: 'read_only',
+    sandboxFrom: 'blueprint',
     approvalRequired: true,
     retryLimit: 4,
   })

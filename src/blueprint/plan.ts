@@ -23,6 +23,8 @@ interface StageCommon {
   produces: Readonly<Record<Outcome, readonly string[]>>
   /** `null`: the mode of the run. */
   sandbox: SandboxMode | null
+  /** Who named it: the stage's own word outranks the operator's flag, the blueprint's default does not. */
+  sandboxFrom: 'stage' | 'blueprint' | null
   /** Narrows what the run may reach; `null`: all of it. */
   network: readonly string[] | null
   /** Never above those of the run. */
@@ -36,7 +38,7 @@ interface StageCommon {
   routes: Readonly<Record<Outcome, string>>
 }
 
-export interface DeterministicPlanStage extends StageCommon {
+interface DeterministicPlanStage extends StageCommon {
   type: 'deterministic'
   action: string
   with: Readonly<Record<string, JsonValue>>
@@ -97,6 +99,7 @@ function planStage(stage: Stage, context: StageContext): PlanStage {
       skipped: producedBy(stage, 'skipped', registry),
     },
     sandbox: stage.sandbox ?? blueprint.defaults?.sandbox ?? null,
+    sandboxFrom: sandboxFrom(stage, blueprint),
     network: stage.network ?? null,
     limits: lesser(runLimits, stage.limits ?? {}, Math.min),
     approvalRequired: stage.approval_required ?? blueprint.defaults?.approval_mode === 'always',
@@ -109,6 +112,11 @@ function planStage(stage: Stage, context: StageContext): PlanStage {
   return stage.type === 'agent'
     ? { ...common, ...agentPart(stage, blueprint, retries) }
     : { ...common, ...actionPart(stage, registry, retries) }
+}
+
+function sandboxFrom(stage: Stage, { defaults }: Blueprint): StageCommon['sandboxFrom'] {
+  if (stage.sandbox !== undefined) return 'stage'
+  return defaults?.sandbox === undefined ? null : 'blueprint'
 }
 
 function agentPart(stage: AgentStage, { defaults }: Blueprint, retries: number) {

@@ -20,13 +20,13 @@ import {
   type JsonValue,
   OpenExecError,
   type RunRequest,
-  type SandboxMode,
   YAML_BYTES_MAX,
 } from '../schema/index.ts'
 import type { ResolvedImage, Sandboxes } from '../sandbox/index.ts'
+import { routeRequest } from '../router/index.ts'
 import { TOOLSETS, toolsetsHash } from '../tools/index.ts'
 import type { Source, Workspaces } from '../workspace/index.ts'
-import { type Catalog, findBlueprint } from './catalog.ts'
+import { type Catalog, findBlueprint, listBlueprints } from './catalog.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import type { Plan } from './plan.ts'
 
@@ -52,7 +52,8 @@ export async function prepareRun(
   request: RunRequest,
   signal: AbortSignal,
 ): Promise<PreparedRun> {
-  const { plan: shipped } = findBlueprint(request.blueprint, deps.blueprints)
+  const chosen = chooseBlueprint(request, deps.blueprints)
+  const { plan: shipped } = findBlueprint(chosen.blueprint, deps.blueprints)
   const { repo, ref, includeDirty } = request
   const source = await deps.workspaces.openSource({ path: repo, ref, includeDirty, signal })
   const policy = policyOf(request, source.root)
@@ -75,7 +76,28 @@ export async function prepareRun(
     snapshot,
     image: snapshot.image,
     wallMs: Math.min(policy.limits.wall, plan.limits.max_wall),
-    notices: noticesOf(request, source),
+    notices: [...chosen.notices, ...noticesOf(request, source)],
+  }
+}
+
+/** The one that was named, else what the router makes of the task. Throws `bad_request` when unsure. */
+function chooseBlueprint(
+  { blueprint, task }: RunRequest,
+  catalog: Catalog,
+): { blueprint: string; notices: string[] } {
+  if (blueprint !== undefined) return { blueprint, notices: [] }
+  const names = listBlueprints(catalog).map(({ plan }) => plan.name)
+  const flags = { blueprint: undefined, toolset: undefined, mode: undefined }
+  const route = routeRequest({ text: task, ...flags, blueprints: names })
+  if (route.mode !== 'run')
+    throw new OpenExecError('bad_request', 'Cannot tell from the task which blueprint to run', {
+      hint: `Name one: ${names.join(', ')}`,
+      details: { reasons: route.reasons, intent: route.intent.kind },
+    })
+  const because = route.reasons.join('; ')
+  return {
+    blueprint: route.blueprint,
+    notices: [`Blueprint "${route.blueprint}" was chosen by ${route.decided_by}: ${because}`],
   }
 }
 
@@ -130,9 +152,12 @@ function readText(path: string): string {
 
 /** Every stage with the mode it will have. Throws `policy_denied` for one wider than the policy. */
 function planWithModes(plan: Plan, policy: Policy): Plan {
-  const modeOf = (wish: SandboxMode | null) =>
-    stageMode(policy, { blueprint: undefined, stage: wish ?? undefined })
-  const [first, ...rest] = plan.stages.map((stage) => ({ ...stage, sandbox: modeOf(stage.sandbox) }))
+  const [first, ...rest] = plan.stages.map((stage) => {
+    const wish = stage.sandbox ?? undefined
+    const isOwn = stage.sandboxFrom === 'stage'
+    const wishes = { stage: isOwn ? wish : undefined, blueprint: isOwn ? undefined : wish }
+    return { ...stage, sandbox: stageMode(policy, wishes), sandboxFrom: 'stage' as const }
+  })
   if (first === undefined) throw new Error(`Cannot plan "${plan.name}": it has no stages`)
   return { ...plan, stages: [first, ...rest] }
 }

@@ -8,7 +8,7 @@ import {
   type Sha256,
   TERMINAL_STATUSES,
 } from '../schema/index.ts'
-import { completeStep, insertStep, listSteps, transitionRun, updateRun } from '../state/index.ts'
+import { completeStep, insertStep, listArtifacts, listSteps, transitionRun, updateRun } from '../state/index.ts'
 import type { EngineDeps, Environment, StageAttempt } from './engine.ts'
 import type { RunEnd, StageOutcome } from './outcome.ts'
 import type { Plan } from './plan.ts'
@@ -154,10 +154,14 @@ export function recordedState(
   const goOn = () => {
     if (state.phase === 'awaiting_approval') ({ state, command } = reduce(plan, state, { type: 'start' }))
   }
-  for (const { verdict = 'error', reason = 'recovered', detail, tree: after } of listSteps(db, run.id)) {
+  const artifacts = listArtifacts(db, run.id)
+  for (const step of listSteps(db, run.id)) {
     goOn()
-    tree = after ?? tree
-    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason, detail }))
+    // An attempt that never ended was cut short; one that did may have no reason at all.
+    const { verdict = 'error', reason = step.verdict === undefined ? 'recovered' : undefined, detail } = step
+    const produced = artifacts.filter(({ stepId }) => stepId === step.id).map(({ name }) => name)
+    if (verdict !== 'error' && verdict !== 'timed_out') tree = step.tree ?? tree
+    ;({ state, command } = reduce(plan, state, { type: 'stage_ended', verdict, reason, detail, produced }))
   }
   goOn()
   return { state, command, tree, restore: tree !== environment.baseTree }

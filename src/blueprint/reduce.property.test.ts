@@ -159,6 +159,6 @@ function forAll(
       })
       assertion({ plan, run })
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
 }

@@ -235,7 +235,8 @@ describe('reduce() ends', () => {
   })
 
   test('reduce() goes on with the stage that waited for approval, as often as it is asked', () => {
-    let { plan, state } = play(LOOP, 'succeeded')
+    const { plan, ...begun } = play(LOOP, 'succeeded')
+    let { state } = begun
     for (let i = 0; i < 100; i++) {
       state = reduce(plan, state, { type: 'stage_ended', verdict: 'awaiting_approval' }).state
       const resumed = reduce(plan, state, { type: 'start' })

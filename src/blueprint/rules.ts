@@ -1,4 +1,7 @@
-/** Every rule of the checker: a stable code and what it proves. `docs/blueprints.md` lists them all. */
+/**
+ * Every rule of the checker: a stable code and what it proves. `docs/blueprints.md` lists them all.
+ * @internal
+ */
 export const RULES = {
   reserved_stage_id: 'No stage is called done, fail or paused',
   duplicate_stage_id: 'Stage ids are unique',

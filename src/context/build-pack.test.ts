@@ -37,7 +37,8 @@ function request(
 
 const REPOSITORY = {
   'src/sum.js': 'export function sumList(list) {\n  let total = 1\n  return total\n}\n',
-  'src/average.js': "import { sumList } from './sum.js'\nexport const average = (l) => sumList(l) / l.length\n",
+  'src/average.js':
+    "import { sumList } from './sum.js'\nexport const average = (l) => sumList(l) / l.length\n",
   'src/http/server.js': 'export function startServer(port) {\n  return port\n}\n',
   'docs/guide.md': '# Guide\nHow to start the server\n',
   'AGENTS.md': 'Run the tests before you finish\n',
@@ -104,7 +105,11 @@ test('buildContextPack() replaces secrets and leaves secret files out', async ()
     expect(text).not.toContain(secret)
   expect(text).toMatch(/«secret:aws_key:[0-9a-f]{8}»/)
   expect(pack.redactions).toContainEqual({ path: 'src/config.js', line: 1, rule: 'aws_key' })
-  expect(pack.redactions).toContainEqual({ path: 'src/config.js', line: 2, rule: 'assigned_secret' })
+  expect(pack.redactions).toContainEqual({
+    path: 'src/config.js',
+    line: 2,
+    rule: 'assigned_secret',
+  })
   expect(pack.redactions).toContainEqual({ path: 'keys.txt', line: 2, rule: 'private_key' })
   const hidden = pack.omitted.filter(({ reason }) => reason.includes('secrets'))
   expect(hidden.map(({ path }) => path)).toEqual(['.env', 'certs/sum.pem'])

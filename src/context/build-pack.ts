@@ -74,13 +74,17 @@ async function indexedFiles(request: PackRequest) {
   const omitted: ContextPack['omitted'] = []
   const wanted: PackFile[] = []
   for (const file of listed.slice(0, FILES_MAX)) {
-    if (isSecretFile(file.path)) omitted.push({ path: file.path, reason: 'holds secrets by its name' })
+    if (isSecretFile(file.path))
+      omitted.push({ path: file.path, reason: 'holds secrets by its name' })
     else if (file.size <= FILE_BYTES_MAX) wanted.push(file)
     else if (request.query.includes(file.path))
       omitted.push({ path: file.path, reason: `larger than ${FILE_BYTES_MAX} bytes` })
   }
   if (listed.length > FILES_MAX)
-    omitted.push({ path: '.', reason: `only the first ${FILES_MAX} of ${listed.length} files were ranked` })
+    omitted.push({
+      path: '.',
+      reason: `only the first ${FILES_MAX} of ${listed.length} files were ranked`,
+    })
   const indexes: (FileIndex | 'binary')[] = []
   for (let at = 0; at < wanted.length; at += READS_MAX) {
     const group = wanted.slice(at, at + READS_MAX)

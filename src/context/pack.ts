@@ -87,8 +87,10 @@ export async function packFiles(
 
 type PackedFile = Pick<RankedFile, 'path' | 'index' | 'score' | 'reasons'> & {
   clean: { lines: readonly string[]; redactions: readonly Redaction[] }
-} &
-  ({ kind: 'file' | 'slice' | 'instructions'; part: Slice } | { kind: 'outline'; part: undefined })
+} & (
+    | { kind: 'file' | 'slice' | 'instructions'; part: Slice }
+    | { kind: 'outline'; part: undefined }
+  )
 
 function itemOf({ path, index, clean, score, reasons, kind, part }: PackedFile) {
   const numbers =

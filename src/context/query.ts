@@ -52,5 +52,7 @@ function placesOf(text: string): Query['places'] {
 
 /** Whether a path of the repository is the one a text names, whole or from some directory on. */
 export function isNamed(file: string, named: string): boolean {
-  return file === named || named.endsWith(`/${file}`) || (file.endsWith(`/${named}`) && named !== '')
+  return (
+    file === named || named.endsWith(`/${file}`) || (file.endsWith(`/${named}`) && named !== '')
+  )
 }

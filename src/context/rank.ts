@@ -39,7 +39,10 @@ export interface IndexedFile {
 /** Files with any score, best first; equals in path order. */
 export function rankFiles(files: readonly IndexedFile[], query: Query): RankedFile[] {
   const asked = askedTerms(query)
-  const text = bm25(files, query, ({ index }) => ({ ...asked(index.identifiers), length: index.length }))
+  const text = bm25(files, query, ({ index }) => ({
+    ...asked(index.identifiers),
+    length: index.length,
+  }))
   const path = bm25(files, query, (file) => asked(countIdentifiers(file.path)))
   const names = bm25(files, query, ({ index: { definitions } }) =>
     asked(new Map(definitions.map(({ name }) => [name, 1]))),
@@ -47,7 +50,8 @@ export function rankFiles(files: readonly IndexedFile[], query: Query): RankedFi
   return files
     .map(({ path: file, index }, at): RankedFile => {
       const exact = exactScore(file, index, query)
-      const words = text.score(at) + PATH_WEIGHT * path.score(at) + DEFINITION_WEIGHT * names.score(at)
+      const words =
+        text.score(at) + PATH_WEIGHT * path.score(at) + DEFINITION_WEIGHT * names.score(at)
       const shared = text.terms(at).slice(0, SHARED_SHOWN_MAX)
       const reasons = shared.length > 0 ? [`shares ${shared.join(', ')}`] : []
       return {

@@ -28,7 +28,10 @@ export function slicesOf(
   if (last <= WHOLE_LINES_MAX) return [{ start: 1, end: last }]
   const named = places
     .filter((line) => line <= last)
-    .map((line) => ({ start: Math.max(1, line - AROUND_PLACE), end: Math.min(last, line + AROUND_PLACE) }))
+    .map((line) => ({
+      start: Math.max(1, line - AROUND_PLACE),
+      end: Math.min(last, line + AROUND_PLACE),
+    }))
   const scored = blocksOf(index.definitions, lines)
     .map((block) => ({ block, score: scoreOf(lines, block, query) }))
     .filter(({ score }) => score > 0)

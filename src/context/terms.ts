@@ -33,7 +33,9 @@ export function countIdentifiers(text: string): Map<string, number> {
 
 /** Everything beyond ASCII counts as a letter; what is none of a word is dropped by its parts. */
 function isLetter(code: number): boolean {
-  return (code | 32) >= 97 && (code | 32) <= 122 ? code < 128 : code === 95 || code === 36 || code > 127
+  return (code | 32) >= 97 && (code | 32) <= 122
+    ? code < 128
+    : code === 95 || code === 36 || code > 127
 }
 
 function isLetterOrDigit(code: number): boolean {
@@ -69,7 +71,20 @@ function isTerm(term: string): boolean {
 }
 
 /** Endings that most often part words of one meaning; crude, and the same every time. */
-const ENDINGS = ['ations', 'ation', 'ings', 'ing', 'ies', 'ers', 'er', 'ed', 'es', 's', 'ly', 'ment']
+const ENDINGS = [
+  'ations',
+  'ation',
+  'ings',
+  'ing',
+  'ies',
+  'ers',
+  'er',
+  'ed',
+  'es',
+  's',
+  'ly',
+  'ment',
+]
 
 function stem(word: string): string {
   for (const ending of ENDINGS) {

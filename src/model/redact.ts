@@ -13,7 +13,11 @@ export interface Redaction {
 /** Every quantifier is bounded or cannot be matched in two ways, so that no text takes long. */
 const RULES: readonly { rule: string; pattern: RegExp; group: number }[] = [
   { rule: 'aws_key', pattern: /\b((?:AKIA|ASIA)[0-9A-Z]{16})\b/g, group: 1 },
-  { rule: 'github_token', pattern: /\b(gh[opsur]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255})/g, group: 1 },
+  {
+    rule: 'github_token',
+    pattern: /\b(gh[opsur]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255})/g,
+    group: 1,
+  },
   { rule: 'gitlab_token', pattern: /\b(glpat-[\w-]{20,64})/g, group: 1 },
   { rule: 'slack_token', pattern: /\b(xox[abeoprs]-[A-Za-z0-9-]{10,200})/g, group: 1 },
   { rule: 'openai_key', pattern: /\b(sk-(?:proj-|ant-)?[\w-]{20,200})/g, group: 1 },
@@ -41,7 +45,10 @@ const KEY_END = /-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----/
 const LINE_MAX = 4000
 
 /** The lines without secrets, as many as before. */
-export function redactLines(lines: readonly string[]): { lines: string[]; redactions: Redaction[] } {
+export function redactLines(lines: readonly string[]): {
+  lines: string[]
+  redactions: Redaction[]
+} {
   const redactions: Redaction[] = []
   let inKey = false
   const clean = lines.map((line, index) => {
@@ -61,7 +68,9 @@ export function isSecretFile(path: string): boolean {
   if (/^\.env(\..{1,40})?$/.test(name)) return !/\.(example|sample|template|dist)$/.test(name)
   return (
     /\.(pem|key|p12|pfx|jks|keystore|kdbx)$/.test(name) ||
-    /^(id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.npmrc|\.pypirc|\.htpasswd|credentials)$/.test(name)
+    /^(id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.npmrc|\.pypirc|\.htpasswd|credentials)$/.test(
+      name,
+    )
   )
 }
 

@@ -65,9 +65,7 @@ test('retryWait() grows to its cap and honours what the provider asks for', () =
   const failure = modelFailure('rate_limited', 'Slow down')
   const wait = (attempt: number, value = failure) =>
     retryWait(value, { attempt, policy, random: () => 0.999 })
-  expect([1, 2, 3, 4, 5, 9].map((attempt) => wait(attempt))).toEqual([
-    100, 200, 400, 799, 999, 999,
-  ])
+  expect([1, 2, 3, 4, 5, 9].map((attempt) => wait(attempt))).toEqual([100, 200, 400, 799, 999, 999])
   expect(wait(1, { ...failure, retryAfterMs: 5000 })).toBe(5000)
   expect(wait(1, { ...failure, retryAfterMs: 3_600_000 })).toBeUndefined()
 })

@@ -130,7 +130,11 @@ test('createScriptedModel() estimates the usage of a turn that states none', asy
 })
 
 test.each([
-  ['an unknown key', 'provider: scripted\nturns: [{ reply: { txt: x } }]', /script.yaml:2:\d+.*txt/],
+  [
+    'an unknown key',
+    'provider: scripted\nturns: [{ reply: { txt: x } }]',
+    /script.yaml:2:\d+.*txt/,
+  ],
   ['another provider', 'provider: openai\nturns: []', /script.yaml:1:11/],
   [
     'an error with an answer',

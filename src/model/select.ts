@@ -21,7 +21,9 @@ export async function selectModel(config: ModelConfig): Promise<Model> {
     throw new OpenExecError(
       'no_model_configured',
       'Cannot run an agent stage: no model is configured',
-      { hint: 'Name a script with --model-script FILE, or choose a blueprint without agent stages' },
+      {
+        hint: 'Name a script with --model-script FILE, or choose a blueprint without agent stages',
+      },
     )
   const text = await readScript(scriptFile)
   return createScriptedModel(parseScript({ file: scriptFile, text }), { callsBefore })

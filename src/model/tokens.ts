@@ -49,7 +49,9 @@ export function estimateRequestTokens(request: ModelRequest): number {
   )
   const messages = request.messages.map(estimateMessageTokens)
   const overhead = (tools.length + messages.length + 1) * TOKENS_PER_MESSAGE
-  return [...tools, ...messages].reduce((sum, n) => sum + n, estimateTokens(request.system)) + overhead
+  return (
+    [...tools, ...messages].reduce((sum, n) => sum + n, estimateTokens(request.system)) + overhead
+  )
 }
 
 const messageTokens = new WeakMap<Message, number>()

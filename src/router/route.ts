@@ -52,7 +52,8 @@ export function routeRequest(input: RouteInput): Plan {
   const margin = (best?.score ?? 0) - (second?.score ?? 0)
   const sure = best !== undefined && margin > 0 && best.score >= CONFIDENCE_MIN
   const target = sure ? forPaths(TARGETS[best.kind], paths) : FALLBACK
-  const known = target.blueprint === FALLBACK.blueprint || input.blueprints.includes(target.blueprint)
+  const known =
+    target.blueprint === FALLBACK.blueprint || input.blueprints.includes(target.blueprint)
   const chosen = known ? target : FALLBACK
   const flagged = [input.blueprint, input.toolset, input.mode].some((flag) => flag !== undefined)
   const sensitivity = sensitivityOf(text, paths)

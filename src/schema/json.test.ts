@@ -32,7 +32,7 @@ test.each([
   ['an inexact integer', 2 ** 53],
   ['undefined', undefined],
   ['undefined in a list', [undefined]],
-  ['a hole', new Array(1)],
+  ['a hole', Object.assign([], { length: 1 })],
   ['a bigint', 1n],
   ['a function', () => 1],
   ['a symbol', Symbol('x')],

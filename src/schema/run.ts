@@ -52,7 +52,8 @@ export type Task = z.infer<typeof Task>
 
 /** Everything a run is asked to be; frozen when the run is created. */
 export const RunRequest = z.object({
-  blueprint: z.string(),
+  /** Shipped name or absolute path; without one the router chooses by the task. */
+  blueprint: z.string().optional(),
   task: z.string(),
   repo: z.string(),
   ref: z.string().optional(),

@@ -16,7 +16,9 @@ export const gitDiffTool = defineTool({
   async execute({ patch, mayRead }, { path = '.' }) {
     const text = Buffer.from(await patch()).toString('latin1')
     // In a patch, only a header line can begin so: content lines begin with " ", "+", "-" or "\".
-    const sections = text.split(/^(?=diff --git )/m).filter((part) => part.startsWith('diff --git '))
+    const sections = text
+      .split(/^(?=diff --git )/m)
+      .filter((part) => part.startsWith('diff --git '))
     const shown = sections.filter((section) => {
       const paths = pathsOf(section)
       return paths.length > 0 && paths.every(mayRead) && paths.some((file) => isBelow(file, path))

@@ -20,13 +20,18 @@ export function globMatcher(pattern: string): Matcher | { problem: string } {
   const globs = alternatives.map((text) => text.split('/').filter((name) => name !== ''))
   return (path) => {
     const names = path.split('/')
-    return globs.some((glob) => wild(glob, names, { isWild: (part) => part === '**', matches: matchesName }))
+    return globs.some((glob) =>
+      wild(glob, names, { isWild: (part) => part === '**', matches: matchesName }),
+    )
   }
 }
 
 function matchesName(glob: string, name: string): boolean {
   const parts = glob.match(/\[[^\]]+\]|[^]/gu) ?? []
-  return wild(parts, Array.from(name), { isWild: (part) => /^\*+$/.test(part), matches: matchesCharacter })
+  return wild(parts, Array.from(name), {
+    isWild: (part) => /^\*+$/.test(part),
+    matches: matchesCharacter,
+  })
 }
 
 function matchesCharacter(part: string, character: string): boolean {
@@ -50,7 +55,11 @@ interface Wild {
 }
 
 /** Only the last wild element ever needs another try. */
-function wild(pattern: readonly string[], items: readonly string[], { isWild, matches }: Wild): boolean {
+function wild(
+  pattern: readonly string[],
+  items: readonly string[],
+  { isWild, matches }: Wild,
+): boolean {
   let place = 0
   let item = 0
   let retryPlace = -1

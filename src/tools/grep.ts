@@ -9,7 +9,11 @@ const LINE_CHARACTERS_MAX = 300
 const MATCHES_MAX = 500
 
 const Input = z.strictObject({
-  pattern: z.string().min(1).max(1000).describe('Text to find; a regular expression with regex: true'),
+  pattern: z
+    .string()
+    .min(1)
+    .max(1000)
+    .describe('Text to find; a regular expression with regex: true'),
   path: PathInput.optional(),
   regex: z.boolean().optional(),
   ignore_case: z.boolean().optional(),
@@ -34,9 +38,9 @@ export const grepTool = defineTool({
     if (found === undefined)
       return { ok: false, text: 'The image has neither ripgrep nor grep; read files instead' }
     const { lines, cut } = matchingLines(found, context)
-    const failed = found.result !== undefined && found.result.exitCode !== 0 && found.result.exitCode !== 1
-    if (failed && lines.length === 0)
-      return { ok: false, text: failureOf(found) }
+    const failed =
+      found.result !== undefined && found.result.exitCode !== 0 && found.result.exitCode !== 1
+    if (failed && lines.length === 0) return { ok: false, text: failureOf(found) }
     if (cut || found.result === undefined) lines.push('[There are more matches; narrow the search]')
     return { ok: true, text: lines.length === 0 ? 'No line matches' : lines.join('\n') }
   },
@@ -44,23 +48,21 @@ export const grepTool = defineTool({
 
 const OUTPUT_BYTES_MAX = 1024 * 1024
 
+const RIPGREP =
+  'rg --no-config --line-number --no-heading --color=never --null --hidden --glob=!.git --sort=path --max-columns=2000 --max-columns-preview'
+
 function ripgrepArgv({ pattern, path, regex, ignore_case }: Input): string[] {
-  return [
-    ...['rg', '--no-config', '--line-number', '--no-heading', '--color=never', '--null', '--hidden'],
-    ...['--glob=!.git', '--sort=path', '--max-columns=2000', '--max-columns-preview'],
-    ...(regex === true ? [] : ['--fixed-strings']),
-    ...(ignore_case === true ? ['--ignore-case'] : []),
-    ...['-e', pattern, '--', `./${path ?? ''}`],
-  ]
+  const flags = [
+    regex === true ? [] : ['--fixed-strings'],
+    ignore_case === true ? ['--ignore-case'] : [],
+  ].flat()
+  return [...RIPGREP.split(' '), ...flags, '-e', pattern, '--', `./${path ?? ''}`]
 }
 
 function grepArgv({ pattern, path, regex, ignore_case }: Input): string[] {
-  return [
-    ...['grep', '-rInZ', '--exclude-dir=.git', '--color=never'],
-    regex === true ? '-E' : '-F',
-    ...(ignore_case === true ? ['-i'] : []),
-    ...['-e', pattern, '--', `./${path ?? ''}`],
-  ]
+  const flags = [regex === true ? '-E' : '-F', ...(ignore_case === true ? ['-i'] : [])]
+  const fixed = ['grep', '-rInZ', '--exclude-dir=.git', '--color=never']
+  return [...fixed, ...flags, '-e', pattern, '--', `./${path ?? ''}`]
 }
 
 /** `path NUL line:text` per match; a name may hold anything but NUL. */

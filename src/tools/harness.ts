@@ -127,7 +127,10 @@ export async function runCall(
     return done({ ok: false, text }, 'timed_out')
   } catch (error) {
     if (error instanceof OpenExecError && TOOL_ERRORS.has(error.code))
-      return done({ ok: false, text: textOf(error) }, error.code === 'timed_out' ? 'timed_out' : undefined)
+      return done(
+        { ok: false, text: textOf(error) },
+        error.code === 'timed_out' ? 'timed_out' : undefined,
+      )
     throw error
   }
 }
@@ -147,7 +150,10 @@ export async function settleCall(context: ToolContext, run: RunCall): Promise<To
 /** Cut without regard to characters: whatever shows this text cuts it again, with care. */
 function capped(text: string, bytesMax: number): string {
   if (Buffer.byteLength(text) <= bytesMax) return text
-  return Buffer.from(text).subarray(0, bytesMax).toString('utf8').replace(/\uFFFD$/, '')
+  return Buffer.from(text)
+    .subarray(0, bytesMax)
+    .toString('utf8')
+    .replace(/\uFFFD$/, '')
 }
 
 /** Failures of one call; any other says that the stage itself cannot go on. */

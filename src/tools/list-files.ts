@@ -26,7 +26,8 @@ export async function listFiles(
 ): Promise<{ paths: string[]; complete: boolean }> {
   const options = { bytesMax: LISTING_BYTES_MAX, timeoutMs: TIMEOUT_MS }
   const tracked = await capture(context, GIT_ARGV, options)
-  const usable = tracked?.result === undefined ? tracked !== undefined : tracked.result.exitCode === 0
+  const usable =
+    tracked?.result === undefined ? tracked !== undefined : tracked.result.exitCode === 0
   const listing = usable ? tracked : await capture(context, FIND_ARGV, options)
   if (listing === undefined) return { paths: [], complete: false }
   const names = listing.stdout.toString('utf8').split('\0')

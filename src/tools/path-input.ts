@@ -9,6 +9,9 @@ export const PathInput = z
   .transform((text, context) => {
     const result = parseRepoPath(text)
     if (result.ok) return result.path
-    context.addIssue({ code: 'custom', message: `The path ${JSON.stringify(text)} ${result.reason}` })
+    context.addIssue({
+      code: 'custom',
+      message: `The path ${JSON.stringify(text)} ${result.reason}`,
+    })
     return z.NEVER
   })

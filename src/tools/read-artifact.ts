@@ -15,7 +15,10 @@ export const readArtifactTool = defineTool({
   capability: 'repo_read',
   effect: 'read',
   limits: { ...DEFAULT_TOOL_LIMITS, shownBytesMax: LENGTH_MAX + 1024 },
-  example: { sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', offset: 4096 },
+  example: {
+    sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    offset: 4096,
+  },
   accesses: () => [{ capability: 'repo_read', resource: { kind: 'none' } }],
   async execute({ readArtifact }, { sha256, offset = 0, length = LENGTH_MAX }) {
     const found = await readArtifact(sha256, { offset, length })

@@ -26,11 +26,16 @@ export const readFileTool = defineTool({
   limits: { ...DEFAULT_TOOL_LIMITS, shownBytesMax: 48 * 1024 },
   example: { path: 'src/index.ts', start_line: 1, end_line: 80 },
   accesses: ({ path }) => [readAccess(path)],
-  async execute(context, { path, start_line: start = 1, end_line: end = start + LINES_DEFAULT - 1 }) {
+  async execute(
+    context,
+    { path, start_line: start = 1, end_line: end = start + LINES_DEFAULT - 1 },
+  ) {
     const bytes = await readRegularFile(context, path)
     if (bytes.subarray(0, SNIFFED_BYTES).includes(0))
       return { ok: false, text: `"${path}" is a binary file of ${bytes.length} bytes` }
-    const text = Buffer.from(bytes).toString('utf8').replace(/^\uFEFF/, '')
+    const text = Buffer.from(bytes)
+      .toString('utf8')
+      .replace(/^\uFEFF/, '')
     const lines = text === '' ? [] : text.split('\n')
     if (lines.at(-1) === '') lines.pop()
     if (start > Math.max(lines.length, 1))
@@ -40,7 +45,10 @@ export const readFileTool = defineTool({
     const notice = Buffer.from(text).length < bytes.length - 3 ? ', not UTF-8' : ''
     const last = start + shown.length - 1
     const head = `${path}: lines ${Math.min(start, last)}-${last} of ${lines.length}${crlf}${notice}`
-    return { ok: true, text: [head, ...shown.map((line, i) => numbered(start + i, line))].join('\n') }
+    return {
+      ok: true,
+      text: [head, ...shown.map((line, i) => numbered(start + i, line))].join('\n'),
+    }
   },
 })
 

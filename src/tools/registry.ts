@@ -45,7 +45,9 @@ export function toolSpecs(toolset: Toolset): ToolSpec[] {
   return tools.map(({ name, description, parameters }) => ({
     name,
     description:
-      name === 'run_action' ? `${description} Actions: ${toolset.actions.join(', ')}.` : description,
+      name === 'run_action'
+        ? `${description} Actions: ${toolset.actions.join(', ')}.`
+        : description,
     parameters,
   }))
 }

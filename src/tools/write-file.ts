@@ -32,9 +32,18 @@ export const writeFileTool = defineTool({
     if (before !== undefined && Buffer.compare(before.content, bytes) === 0 && before.mode === mode)
       return { ok: true, text: `Nothing to do: ${path} already holds this` }
     if (before !== undefined && !overwrite)
-      return { ok: false, text: `"${path}" is there already; change it with edit_file, or set overwrite` }
-    await applyEdits({ writes: [{ path, file: { content: bytes, mode }, before }], deletes: [], matches: [] }, sandbox)
+      return {
+        ok: false,
+        text: `"${path}" is there already; change it with edit_file, or set overwrite`,
+      }
+    await applyEdits(
+      { writes: [{ path, file: { content: bytes, mode }, before }], deletes: [], matches: [] },
+      sandbox,
+    )
     const size = (await sandbox.stat(workspacePath(path)))?.size
-    return { ok: true, text: `${before === undefined ? 'Added' : 'Replaced'} ${path} (${size} bytes)` }
+    return {
+      ok: true,
+      text: `${before === undefined ? 'Added' : 'Replaced'} ${path} (${size} bytes)`,
+    }
   },
 })

@@ -31,10 +31,7 @@ const NOTE = 'journal.json'
 const DONE = 'done.json'
 
 /** Makes the staging directory; undoes what an apply that died has left. Throws `conflict`. */
-export async function openStaging(
-  checkout: { root: string; gitDir: string },
-  plan: ApplyPlan,
-): Promise<Staging> {
+export async function openStaging(checkout: { root: string; gitDir: string }): Promise<Staging> {
   const dir = stagingDir(checkout)
   await recoverApply(checkout)
   let draft: string | undefined
@@ -42,8 +39,7 @@ export async function openStaging(
     draft = fs.mkdtempSync(`${dir}-`)
     fs.mkdirSync(path.join(draft, 'new'))
     fs.mkdirSync(path.join(draft, 'old'))
-    const steps = plan.steps.map((step) => ({ path: step.path, write: step.write !== undefined }))
-    writeDurably(path.join(draft, NOTE), { pid: process.pid, steps, makes: plan.makes })
+    writeDurably(path.join(draft, NOTE), { pid: process.pid, steps: [], makes: [] })
     // Fails while another one is there, since that is never empty.
     fs.renameSync(draft, dir)
   } catch (error) {
@@ -55,6 +51,15 @@ export async function openStaging(
     fresh: Directory.open(path.join(dir, 'new')),
     old: Directory.open(path.join(dir, 'old')),
   }
+}
+
+/**
+ * Notes what is going to be moved. Called when every new file is staged and before the first move:
+ * from here on, a new file missing from staging is one that has been moved in.
+ */
+export function beginMoves(staging: Staging, plan: ApplyPlan): void {
+  const steps = plan.steps.map((step) => ({ path: step.path, write: step.write !== undefined }))
+  writeDurably(path.join(staging.dir, NOTE), { pid: process.pid, steps, makes: plan.makes })
 }
 
 /** After this, a crash no longer undoes what was applied. */

@@ -5,6 +5,7 @@
 import fs from 'node:fs'
 import { OpenExecError } from '../schema/index.ts'
 import {
+  beginMoves,
   finishStaging,
   openStaging,
   recoverApply,
@@ -62,11 +63,12 @@ async function carryOut(
   work: { checkout: FoundRepository; root: Directory; plan: ApplyPlan },
 ): Promise<void> {
   const { checkout, root, plan } = work
-  const staging = await openStaging(checkout, plan)
+  const staging = await openStaging(checkout)
   try {
     await stageNew(caller, store, { root: checkout.root, staging, plan })
     // From here on it is a matter of renames; an abort would only be undone.
     throwIfCancelled(caller.signal, 'apply the changes')
+    beginMoves(staging, plan)
     for (const [position, step] of plan.steps.entries()) moveAway(root, staging, { position, step })
     for (const step of plan.steps) {
       if (step.write === undefined) pruneParents(root, step.path, () => undefined)

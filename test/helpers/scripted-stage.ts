@@ -14,9 +14,9 @@ import {
   createScriptedModel,
   DEFAULT_RETRY,
   type Model,
-  parseScript,
   seededRandom,
 } from '../../src/model/index.ts'
+import { Script } from '../../src/model/script.ts'
 import type { ToolWorld } from './tool-context.ts'
 
 export const LIMITS: AgentLimits = {
@@ -44,10 +44,11 @@ export interface StageOptions {
   deps: Partial<AgentDeps>
 }
 
-/** A model from the turns of a script, written as JSON, which is YAML. */
+/** A model from the turns of a script as values, which may be worse than any YAML could say. */
 export function scriptedModel(turns: readonly object[], rest: object = {}): Model {
-  const text = JSON.stringify({ provider: 'scripted', turns, ...rest })
-  return createScriptedModel(parseScript({ file: 'script.yaml', text }), { callsBefore: 0 })
+  const value = Script.parse({ provider: 'scripted', turns, ...rest })
+  const script = { file: 'script.yaml', value, locate: () => ({ line: 1, column: 1 }) }
+  return createScriptedModel(script, { callsBefore: 0 })
 }
 
 export async function runStage(
@@ -95,7 +96,10 @@ export async function runStage(
     ...options.request,
   }
   const result = await runAgentStage(deps, request)
-  const lines = Buffer.from(saved[0] ?? new Uint8Array()).toString().trim().split('\n')
+  const lines = Buffer.from(saved[0] ?? new Uint8Array())
+    .toString()
+    .trim()
+    .split('\n')
   const transcript = lines.map((line): StageRun['transcript'][number] => JSON.parse(line))
   return { result, events, transcript, runBudget }
 }

@@ -33,7 +33,9 @@ test('runAgentStage() reads, edits, checks and finishes', async () => {
           stage: 'implement',
           tools: ['edit_file', 'finish'],
           system: { contains: 'do not follow' },
-          last_user: { contains: ['sum() is off by one', 'Goal of this stage: Fix it', 'lint says'] },
+          last_user: {
+            contains: ['sum() is off by one', 'Goal of this stage: Fix it', 'lint says'],
+          },
         },
         ...calls(read('src/sum.js'), read('README.md')),
       },
@@ -74,7 +76,10 @@ test('runAgentStage() reads, edits, checks and finishes', async () => {
 test('runAgentStage() tells the same story every time, but for durations', async () => {
   const turns = [calls(read('src/sum.js'), read('README.md'), read('none')), calls(FINISH)]
   const story = async () =>
-    (await runStage(toolWorld(sandbox), scriptedModel(turns))).events.map(({ volatile: _, ...event }) => event)
+    (await runStage(toolWorld(sandbox), scriptedModel(turns))).events.map(({ type, payload }) => ({
+      type,
+      payload,
+    }))
   expect(await story()).toEqual(await story())
 })
 
@@ -90,7 +95,9 @@ test('runAgentStage() records parallel reads in call order, whichever ends first
     toolWorld(slow),
     scriptedModel([calls(read('src/sum.js'), read('README.md')), calls(FINISH)]),
   )
-  const args = events.filter(({ type }) => type === 'tool_call').map(({ payload }) => payload['args'])
+  const args = events
+    .filter(({ type }) => type === 'tool_call')
+    .map(({ payload }) => payload['args'])
   expect(args.slice(0, 2)).toEqual([{ path: 'src/sum.js' }, { path: 'README.md' }])
 })
 
@@ -121,7 +128,10 @@ test('runAgentStage() does not let a model finish past a failure it has not seen
     toolWorld(sandbox),
     scriptedModel([
       calls(bad, FINISH),
-      { expect: { last_tool: { name: 'finish', ok: false, contains: 'failed' } }, ...calls(EDIT, FINISH) },
+      {
+        expect: { last_tool: { name: 'finish', ok: false, contains: 'failed' } },
+        ...calls(EDIT, FINISH),
+      },
     ]),
   )
   expect(result).toMatchObject({ verdict: 'succeeded', turns: 2 })
@@ -142,7 +152,10 @@ test('runAgentStage() nudges a model that only talks, and then gives up', async 
     toolWorld(sandbox),
     scriptedModel([
       { reply: { text: 'I have fixed it. Done!' } },
-      { expect: { last_user: { contains: 'called no tool' } }, reply: { text: 'The stage is done' } },
+      {
+        expect: { last_user: { contains: 'called no tool' } },
+        reply: { text: 'The stage is done' },
+      },
       { reply: { text: 'status: done', stop: 'max_tokens' } },
       { expect: { last_user: { contains: 'cut off' } }, reply: { text: '{"name":"finish"}' } },
     ]),
@@ -206,7 +219,9 @@ test('runAgentStage() is cancelled in the middle of an answer and of a tool', as
   const slow = scriptedModel([{ reply: { text: 'x', delay: '1h' } }])
   const controller = new AbortController()
   setTimeout(() => controller.abort(), 20)
-  const answer = await runStage(toolWorld(sandbox), slow, { request: { signal: controller.signal } })
+  const answer = await runStage(toolWorld(sandbox), slow, {
+    request: { signal: controller.signal },
+  })
   expect(answer.result).toMatchObject({ verdict: 'cancelled', reason: 'cancelled' })
   const again = new AbortController()
   const world = toolWorld(sandbox, { runAction: () => new Promise(() => {}) })
@@ -232,12 +247,16 @@ test('runAgentStage() ends as error when the sandbox is lost, and throws on a bu
   expect(result).toMatchObject({ verdict: 'error', reason: 'sandbox_lost' })
   expect(runBudget.remaining().toolCalls).toBe(38)
   const bug = failing(new TypeError('x is not a function'))
-  await expect(runStage(toolWorld(bug), scriptedModel([calls(read('a'))]))).rejects.toThrow(TypeError)
+  await expect(runStage(toolWorld(bug), scriptedModel([calls(read('a'))]))).rejects.toThrow(
+    TypeError,
+  )
 })
 
 test('runAgentStage() sends old results as one line when the conversation grows long', async () => {
   const long = 'word '.repeat(4000)
-  await sandbox.writeFile('/workspace/long.txt', Buffer.from(`${long}\n`.repeat(3)), { mode: 0o644 })
+  await sandbox.writeFile('/workspace/long.txt', Buffer.from(`${long}\n`.repeat(3)), {
+    mode: 0o644,
+  })
   const reads = Array.from({ length: 8 }, (_, i) =>
     calls({ name: 'read_file', args: { path: 'long.txt', start_line: 1, end_line: 1 + (i % 3) } }),
   )
@@ -253,6 +272,8 @@ test('runAgentStage() sends old results as one line when the conversation grows 
   const views = events.filter(({ type }) => type === 'context_view')
   expect(views.length).toBeGreaterThan(0)
   // The conversation itself keeps everything.
-  const results = transcript.filter((line) => line['role'] === 'tool' && line['name'] === 'read_file')
+  const results = transcript.filter(
+    (line) => line['role'] === 'tool' && line['name'] === 'read_file',
+  )
   expect(results.every((line) => String(line['text']).includes('word word'))).toBe(true)
 })

@@ -76,7 +76,8 @@ test('list_directory, glob and grep leave out what policy hides', async () => {
   expect(await textOf('glob', { pattern: '**' }, options)).toBe(
     'ok: README.md\nsrc/deep/other.js\nsrc/sum.js',
   )
-  const hits = 'src/deep/other.js:1: const total = 2\nsrc/sum.js:2:   let total = 1\nsrc/sum.js:3:   return total'
+  const hits =
+    'src/deep/other.js:1: const total = 2\nsrc/sum.js:2:   let total = 1\nsrc/sum.js:3:   return total'
   expect(await textOf('grep', { pattern: 'total' }, options)).toBe(`ok: ${hits}`)
   expect(await textOf('grep', { pattern: 'total' })).toContain('secrets/key.txt')
 })
@@ -85,7 +86,9 @@ test('grep takes a pattern literally unless told otherwise', async () => {
   expect(await textOf('grep', { pattern: 'sum(list)' })).toContain('src/sum.js:1:')
   expect(await textOf('grep', { pattern: 'sum.list', regex: true })).toContain('src/sum.js:1:')
   expect(await textOf('grep', { pattern: '--version' })).toBe('ok: No line matches')
-  expect(await textOf('grep', { pattern: '(', regex: true })).toMatch(/^tool_failed: The search failed/)
+  expect(await textOf('grep', { pattern: '(', regex: true })).toMatch(
+    /^tool_failed: The search failed/,
+  )
   expect(await textOf('grep', { pattern: 'TOTAL', ignore_case: true, path: 'src/deep' })).toBe(
     'ok: src/deep/other.js:1: const total = 2',
   )
@@ -111,7 +114,11 @@ test('edit_file changes the only place and asks for reading and writing', async 
 
 test('edit_file shows the nearest lines and changes nothing when the text is not there', async () => {
   const before = read('src/sum.js')
-  const text = await textOf('edit_file', { path: 'src/sum.js', old_text: 'let totl = 1', new_text: 'x' })
+  const text = await textOf('edit_file', {
+    path: 'src/sum.js',
+    old_text: 'let totl = 1',
+    new_text: 'x',
+  })
   expect(text).toMatch(/^tool_failed: context_not_found/)
   expect(text).toContain('let total = 1')
   expect(read('src/sum.js')).toBe(before)
@@ -133,7 +140,9 @@ test('write_file makes files, keeps modes, and replaces only when told', async (
   )
   expect(statSync(at('bin/run.sh')).mode & 0o777).toBe(0o755)
   expect(await textOf('write_file', { path: 'bin/run.sh', content: 'y' })).toMatch(/already/)
-  expect(await textOf('write_file', { path: 'bin/run.sh', content: 'y', overwrite: true })).toMatch(/^ok/)
+  expect(await textOf('write_file', { path: 'bin/run.sh', content: 'y', overwrite: true })).toMatch(
+    /^ok/,
+  )
   expect(statSync(at('bin/run.sh')).mode & 0o777).toBe(0o755)
   expect(await textOf('write_file', { path: 'src', content: 'y' })).toMatch(/a directory/)
   expect(await textOf('write_file', { path: 'README.md/x', content: 'y' })).toMatch(/^tool_failed/)
@@ -176,7 +185,9 @@ test('apply_patch undoes what it did when a later write fails', async () => {
     },
   }
   const { context } = toolWorld(failing)
-  await expect(callTool(context, { id: 'c', name: 'apply_patch', args: { patch } })).rejects.toThrow('Disk')
+  await expect(
+    callTool(context, { id: 'c', name: 'apply_patch', args: { patch } }),
+  ).rejects.toThrow('Disk')
   expect(read('src/sum.js')).toContain('total = 1')
   expect(statSync(at('src/sum.js')).mode & 0o777).toBe(0o755)
   expect(existsSync(at('a.txt'))).toBe(false)
@@ -208,14 +219,23 @@ test('git_diff shows only sections that may be read', async () => {
 })
 
 test('callTool() answers unknown tools and wrong arguments with what would be right', async () => {
-  expect(await textOf('shell', { command: 'id' })).toMatch(/^unknown_tool: There is no tool "shell"/)
-  expect(await textOf('write_file', { path: 'a', content: 'b' }, { toolset: 'repo_readonly' })).toMatch(
-    /^unknown_tool/,
+  expect(await textOf('shell', { command: 'id' })).toMatch(
+    /^unknown_tool: There is no tool "shell"/,
   )
+  expect(
+    await textOf('write_file', { path: 'a', content: 'b' }, { toolset: 'repo_readonly' }),
+  ).toMatch(/^unknown_tool/)
   const text = await textOf('read_file', { file: 'x' })
   expect(text).toMatch(/^bad_arguments/)
   expect(text).toContain('Example: {"path":"src/index.ts"')
-  for (const args of ['x', null, [], 7, { path: 'a', start_line: -1 }, { path: 'x'.repeat(40_000) }])
+  for (const args of [
+    'x',
+    null,
+    [],
+    7,
+    { path: 'a', start_line: -1 },
+    { path: 'x'.repeat(40_000) },
+  ])
     expect(await textOf('read_file', args)).toMatch(/^bad_arguments/)
   let deep: JsonValue = 'x'
   for (let i = 0; i < 100_000; i++) deep = [deep]
@@ -227,7 +247,11 @@ test('callTool() stops a tool that does not end', async () => {
   const tool = TOOLS.find(({ name }) => name === 'git_log')
   if (tool === undefined) throw new Error('No git_log')
   const controller = new AbortController()
-  const context = { ...world.context, signal: controller.signal, log: () => new Promise<string>(() => {}) }
+  const context = {
+    ...world.context,
+    signal: controller.signal,
+    log: () => new Promise<string>(() => {}),
+  }
   const pending = callTool(context, { id: 'c', name: 'git_log', args: {} })
   controller.abort(new Error('Enough'))
   await expect(pending).rejects.toThrow('Enough')

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { beginMoves, openStaging, rollBack } from '../../src/workspace/apply-journal.ts'
 import {
   bench,
   type Bench,
@@ -48,7 +49,7 @@ test('apply() writes, deletes, renames and changes modes, and nothing else', asy
   expect(fs.readFileSync(path.join(b.repo, '.git/index'))).toEqual(index)
   expect(fs.existsSync(path.join(b.repo, '.git/openexec-apply'))).toBe(false)
   // A second time there is nothing to do.
-  expect(await b.workspaces.apply(b.repo, trees)).toEqual({ changed: 0, alreadyThere: 6 })
+  expect(await b.workspaces.apply(b.repo, trees)).toEqual({ changed: 0, alreadyThere: 5 })
 })
 
 test.each<[string, (repo: string) => void, object]>([
@@ -146,7 +147,7 @@ test('apply() turns a file into a directory and a directory into a file', async 
   expect(fs.readFileSync(path.join(b.repo, 'dir'), 'utf8')).toBe('d')
 })
 
-test('apply() puts everything back when a move fails half-way', async () => {
+test('apply() leaves everything as it was when staging fails half-way', async () => {
   const b = bench({ 'a.txt': 'a\n', 'm/keep': 'k', 'z/file': 'z\n' })
   const trees = await runThat(b, (tree) => {
     write(tree, 'a.txt', 'changed\n')
@@ -187,6 +188,35 @@ test('apply() undoes what a killed apply left, before it does anything', async (
   expect(fingerprint(b.repo)).toEqual(before)
   await b.workspaces.apply(b.repo, trees)
   expect(fs.readFileSync(path.join(b.repo, 'a.txt'), 'utf8')).toBe('changed\n')
+})
+
+test('rollBack() puts everything back from the middle of the moves', async () => {
+  const b = bench({ 'a.txt': 'a\n', 'm/keep': 'k', 'z/file': 'z\n' })
+  const before = fingerprint(b.repo)
+  const at = (name: string): string => path.join(b.repo, name)
+  const staging = await openStaging({ root: b.repo, gitDir: at('.git') })
+  for (const position of [0, 2, 3]) write(staging.dir, `new/${position}`, 'fresh')
+  const step = (name: string, writes: boolean) => ({
+    path: name,
+    old: undefined,
+    write: writes ? { mode: '100644', oid: '', dosLines: false } : undefined,
+  })
+  const steps = [
+    step('a.txt', true),
+    step('m/keep', false),
+    step('n/file', true),
+    step('z/file', true),
+  ]
+  beginMoves(staging, { steps, conflicts: [], makes: ['n'] })
+  for (const [position, name] of ['a.txt', 'm/keep', undefined, 'z/file'].entries()) {
+    if (name !== undefined) fs.renameSync(at(name), path.join(staging.dir, `old/${position}`))
+  }
+  fs.rmdirSync(at('m'))
+  fs.mkdirSync(at('n'))
+  fs.renameSync(path.join(staging.dir, 'new/0'), at('a.txt'))
+  fs.renameSync(path.join(staging.dir, 'new/2'), at('n/file'))
+  await rollBack(b.repo, staging)
+  expect(fingerprint(b.repo)).toEqual(before)
 })
 
 test('apply() refuses while another one is at work', async () => {

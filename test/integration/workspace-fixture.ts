@@ -59,7 +59,7 @@ export function bench(
   onTestFinished(() => {
     spawnSync('chmod', ['-R', 'u+rwx', dir])
     spawnSync('rm', ['-rf', dir])
-  })
+  }, 120_000)
   const repo = path.join(dir, 'repo')
   const stateDir = path.join(dir, 'state')
   fs.mkdirSync(path.join(stateDir, 'work'), { recursive: true })

@@ -87,7 +87,7 @@ function requestOf(
   given: { blueprint: string | undefined; options: RunOptions; repo: string | undefined },
 ): RunRequest {
   const { blueprint, options, repo } = given
-  if (blueprint === undefined && command === undefined)
+  if (blueprint === undefined && command === undefined && (options.task ?? '') === '')
     throw new OpenExecError('bad_request', 'Cannot run nothing: expected a blueprint or -- and a command', {
       hint: 'For example `openexec run check`, or `openexec run --image node -- npm test`',
     })
@@ -95,7 +95,7 @@ function requestOf(
     throw new OpenExecError('bad_request', 'Cannot run an empty command: expected argv after --')
   const modelScript = options.modelScript ?? config.modelScript
   return RunRequest.parse({
-    blueprint: blueprint === undefined ? 'command' : blueprintName(io.cwd, blueprint),
+    blueprint: blueprint === undefined ? (command && 'command') : blueprintName(io.cwd, blueprint),
     task: options.task ?? '',
     repo: repo ?? resolve(io.cwd, options.repo ?? '.'),
     ref: options.ref,

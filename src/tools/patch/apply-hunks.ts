@@ -39,7 +39,11 @@ export function applyHunks(
     const { index } = located
     const applied = located.kind === 'already_applied'
     if (!applied) placed.push({ hunk, index, tier: located.tier })
-    matches.push({ hunk: number + 1, line: index + 1, tier: applied ? 'already_applied' : located.tier })
+    matches.push({
+      hunk: number + 1,
+      line: index + 1,
+      tier: applied ? 'already_applied' : located.tier,
+    })
     const used = applied ? hunk.newLines.length : hunk.oldLines.length
     const shift = hunk.hintLine === undefined ? cursor.shift : index - (hunk.hintLine - 1)
     cursor = { from: index + used, shift }

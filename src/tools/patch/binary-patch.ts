@@ -7,8 +7,9 @@ import { type PatchLines, syntaxError } from './patch-lines.ts'
 /** Bytes of one binary file, or of the delta that makes it. */
 const BINARY_BYTES_MAX = 32 * 1024 * 1024
 
-const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~'
-const VALUE_OF = new Map([...DIGITS].map((digit, value) => [digit, value]))
+const DIGITS =
+  '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~'
+const VALUE_OF = new Map(Array.from(DIGITS).map((digit, value) => [digit, value]))
 
 /** The forward half; the reverse one, if any, is read over. */
 export function parseBinaryPatch(
@@ -96,7 +97,10 @@ function inflated(data: Uint8Array, size: number): Uint8Array | undefined {
 
 function hasOid(content: Uint8Array, oid: string): boolean {
   const algorithm = oid.length > 40 ? 'sha256' : 'sha1'
-  const hash = createHash(algorithm).update(`blob ${content.length}\0`).update(content).digest('hex')
+  const hash = createHash(algorithm)
+    .update(`blob ${content.length}\0`)
+    .update(content)
+    .digest('hex')
   return hash.startsWith(oid)
 }
 

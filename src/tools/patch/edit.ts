@@ -108,7 +108,8 @@ export function describeRejection(rejection: Rejection): string {
   const place = [file === undefined ? '' : `"${file}"`, hunk === undefined ? '' : `hunk ${hunk}`]
   const where = place.filter(Boolean).join(', ')
   const near = nearest.map(
-    ({ line, similarity, text }) => `line ${line} (${Math.round(similarity * 100)}% alike):\n${text}`,
+    ({ line, similarity, text }) =>
+      `line ${line} (${Math.round(similarity * 100)}% alike):\n${text}`,
   )
   return [
     `${code}${where === '' ? '' : ` in ${where}`}: ${message}`,

@@ -112,7 +112,9 @@ function alikeFirstLine(there: readonly string[], wanted: readonly string[]) {
 
 function pairsOf(line: string): Set<string> {
   const text = line.slice(0, SHOWN_CHARACTERS_MAX)
-  return new Set(Array.from({ length: Math.max(0, text.length - 1) }, (_, i) => text.slice(i, i + 2)))
+  return new Set(
+    Array.from({ length: Math.max(0, text.length - 1) }, (_, i) => text.slice(i, i + 2)),
+  )
 }
 
 function diceOf(a: Set<string>, b: Set<string>): number {

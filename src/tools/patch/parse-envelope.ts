@@ -33,7 +33,10 @@ const SECTION = /^\*\*\* (Add|Delete|Update) File: (.+)$/
 function parseSection(lines: PatchLines, line: string): Judged<Edit> {
   const [, verb, name = ''] = SECTION.exec(line) ?? []
   if (verb === undefined)
-    return syntaxError(lines.at(), 'expected "*** Add File:", "*** Delete File:" or "*** Update File:"')
+    return syntaxError(
+      lines.at(),
+      'expected "*** Add File:", "*** Delete File:" or "*** Update File:"',
+    )
   lines.next()
   const path = patchPath(name.trim())
   if (!path.ok) return path

@@ -131,14 +131,14 @@ function parseHeader(lines: PatchLines): Header {
 }
 
 function shapeOf(header: Header, place: number): Judged<Edit> {
-  const { added, deleted, renameFrom, renameTo } = header
+  const { added, deleted, renameFrom } = header
   if (header.copied)
     return reject({
       code: 'unsupported_change',
       message: 'The patch copies a file',
       next_action: 'Make the patch without copy detection (`git diff --no-renames`)',
     })
-  const name = renameTo ?? (deleted ? header.oldName : (header.newName ?? header.oldName))
+  const name = nameOf(header)
   if (name === undefined || (added && deleted))
     return syntaxError(place, 'the header does not tell which file it is about')
   const path = patchPath(name)
@@ -152,7 +152,7 @@ function shapeOf(header: Header, place: number): Judged<Edit> {
   return {
     ok: true,
     value: {
-      kind: added ? 'add' : deleted ? 'delete' : moved ? 'rename' : 'update',
+      kind: kindOf(header, moved),
       path: path.value,
       from: moved ? from.value : undefined,
       mode: header.newMode === undefined ? undefined : mode.value,
@@ -161,6 +161,16 @@ function shapeOf(header: Header, place: number): Judged<Edit> {
       binary: undefined,
     },
   }
+}
+
+function kindOf({ added, deleted }: Header, moved: boolean): Edit['kind'] {
+  if (added) return 'add'
+  if (deleted) return 'delete'
+  return moved ? 'rename' : 'update'
+}
+
+function nameOf({ deleted, oldName, newName, renameTo }: Header): string | undefined {
+  return renameTo ?? (deleted ? oldName : (newName ?? oldName))
 }
 
 function fileMode(text: string | undefined, file: string): Judged<FileMode | undefined> {

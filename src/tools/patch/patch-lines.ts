@@ -31,6 +31,7 @@ export function syntaxError(place: number, message: string, file?: string): Judg
     code: 'patch_syntax',
     message: `Line ${place + 1} of the patch: ${message}`,
     file,
-    next_action: 'Make the patch again, with `git diff` or in one of the formats the tool describes',
+    next_action:
+      'Make the patch again, with `git diff` or in one of the formats the tool describes',
   })
 }

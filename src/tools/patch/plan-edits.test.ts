@@ -4,15 +4,15 @@ import { describeRejection, type Rejection } from './edit.ts'
 import { parsePatch } from './parse-patch.ts'
 import { type FileState, planEdits } from './plan-edits.ts'
 
-type Files = Record<string, string | { content: string; mode: number } | 'DIR' | 'LINK'>
+type Files = Record<string, string | { what: string }>
+const DIR = { what: 'a directory' }
+const LINK = { what: 'a symbolic link' }
 
 function stateOf(files: Files, path: string): FileState {
   const found = files[path]
   if (found === undefined) return { kind: 'missing' }
-  if (found === 'DIR') return { kind: 'other', what: 'a directory' }
-  if (found === 'LINK') return { kind: 'other', what: 'a symbolic link' }
-  const { content, mode } = typeof found === 'string' ? { content: found, mode: 0o644 } : found
-  return { kind: 'file', content: new Uint8Array(Buffer.from(content)), mode }
+  if (typeof found !== 'string') return { kind: 'other', ...found }
+  return { kind: 'file', content: new Uint8Array(Buffer.from(found)), mode: 0o644 }
 }
 
 /** The files after the patch, or the rejection. */
@@ -41,7 +41,9 @@ async function rejected(patch: string, files: Files, counts: 'exact' | 'lenient'
 const hunk = (body: string, head = '@@ -1,3 +1,3 @@') => `--- a/f\n+++ b/f\n${head}\n${body}`
 
 test('planEdits() finds a hunk that has moved when it stands in one place', async () => {
-  const outcome = await patched(hunk(' one\n-two\n+TWO\n three\n'), { f: 'x\ny\none\ntwo\nthree\n' })
+  const outcome = await patched(hunk(' one\n-two\n+TWO\n three\n'), {
+    f: 'x\ny\none\ntwo\nthree\n',
+  })
   expect(outcome.writes).toEqual({ f: 'x\ny\none\nTWO\nthree\n' })
   expect(outcome.tiers).toEqual(['exact'])
 })
@@ -59,7 +61,10 @@ test('planEdits() labels what it had to forgive, and keeps the style of the file
   const crlf = await patched(hunk(' one\n-two\n+TWO\n+2b\n three\n', '@@ -1,3 +1,4 @@'), {
     f: '\uFEFFone\r\ntwo\r\nthree\r\n',
   })
-  expect(crlf).toMatchObject({ writes: { f: '\uFEFFone\r\nTWO\r\n2b\r\nthree\r\n' }, tiers: ['eol'] })
+  expect(crlf).toMatchObject({
+    writes: { f: '\uFEFFone\r\nTWO\r\n2b\r\nthree\r\n' },
+    tiers: ['eol'],
+  })
   const blanks = await patched(hunk(' one\n-two\n+TWO\n three\n'), { f: 'one  \ntwo\t\nthree' })
   expect(blanks).toMatchObject({ writes: { f: 'one  \nTWO\nthree' }, tiers: ['trailing_ws'] })
   const indent = await patched(hunk(' if (x)\n-  two\n+  TWO\n three\n'), {
@@ -115,21 +120,76 @@ test('planEdits() adds, deletes and renames with modes', async () => {
 })
 
 test.each<[string, string, Files, Rejection['code']]>([
-  ['a path that leaves the repository', '--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n', {}, 'unsafe_path'],
-  ['an absolute path', '*** Begin Patch\n*** Delete File: /etc/passwd\n*** End Patch', {}, 'unsafe_path'],
-  ["git's directory", '*** Begin Patch\n*** Add File: .GIT/hooks/pre-commit\n+x\n*** End Patch', {}, 'unsafe_path'],
-  ['a quoted escape', 'diff --git "a/\\056\\056/x" "b/\\056\\056/x"\nold mode 100644\nnew mode 100755\n', {}, 'unsafe_path'],
-  ['a name that is not UTF-8', 'diff --git "a/\\377" "b/\\377"\nold mode 100644\nnew mode 100755\n', {}, 'unsafe_path'],
-  ['a new symbolic link', 'diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc\n', {}, 'unsupported_mode'],
+  [
+    'a path that leaves the repository',
+    '--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n',
+    {},
+    'unsafe_path',
+  ],
+  [
+    'an absolute path',
+    '*** Begin Patch\n*** Delete File: /etc/passwd\n*** End Patch',
+    {},
+    'unsafe_path',
+  ],
+  [
+    "git's directory",
+    '*** Begin Patch\n*** Add File: .GIT/hooks/pre-commit\n+x\n*** End Patch',
+    {},
+    'unsafe_path',
+  ],
+  [
+    'a quoted escape',
+    'diff --git "a/\\056\\056/x" "b/\\056\\056/x"\nold mode 100644\nnew mode 100755\n',
+    {},
+    'unsafe_path',
+  ],
+  [
+    'a name that is not UTF-8',
+    'diff --git "a/\\377" "b/\\377"\nold mode 100644\nnew mode 100755\n',
+    {},
+    'unsafe_path',
+  ],
+  [
+    'a new symbolic link',
+    'diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc\n',
+    {},
+    'unsupported_mode',
+  ],
   ['a submodule', 'diff --git a/m b/m\nnew file mode 160000\n', {}, 'unsupported_mode'],
-  ['a change through a link', hunk('-a\n+b\n', '@@ -1 +1 @@'), { f: 'LINK' }, 'not_a_file'],
-  ['a change of a folder', hunk('-a\n+b\n', '@@ -1 +1 @@'), { f: 'DIR' }, 'not_a_file'],
-  ['a file below a file', '*** Begin Patch\n*** Add File: f/g\n+x\n*** End Patch', { f: 'x' }, 'not_a_file'],
+  ['a change through a link', hunk('-a\n+b\n', '@@ -1 +1 @@'), { f: LINK }, 'not_a_file'],
+  ['a change of a folder', hunk('-a\n+b\n', '@@ -1 +1 @@'), { f: DIR }, 'not_a_file'],
+  [
+    'a file below a file',
+    '*** Begin Patch\n*** Add File: f/g\n+x\n*** End Patch',
+    { f: 'x' },
+    'not_a_file',
+  ],
   ['a missing file', hunk('-a\n+b\n', '@@ -1 +1 @@'), {}, 'file_missing'],
-  ['an addition over a file', '*** Begin Patch\n*** Add File: f\n+x\n*** End Patch', { f: 'y' }, 'file_exists'],
-  ['a rename over a file', '*** Begin Patch\n*** Update File: f\n*** Move to: g\n*** End Patch', { f: 'y', g: 'z' }, 'file_exists'],
-  ['a deletion of more than it knows', 'diff --git a/f b/f\ndeleted file mode 100644\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n', { f: 'a\nb\n' }, 'base_changed'],
-  ['a binary change without content', 'diff --git a/f b/f\nBinary files a/f and b/f differ\n', { f: 'x' }, 'unsupported_change'],
+  [
+    'an addition over a file',
+    '*** Begin Patch\n*** Add File: f\n+x\n*** End Patch',
+    { f: 'y' },
+    'file_exists',
+  ],
+  [
+    'a rename over a file',
+    '*** Begin Patch\n*** Update File: f\n*** Move to: g\n*** End Patch',
+    { f: 'y', g: 'z' },
+    'file_exists',
+  ],
+  [
+    'a deletion of more than it knows',
+    'diff --git a/f b/f\ndeleted file mode 100644\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n',
+    { f: 'a\nb\n' },
+    'base_changed',
+  ],
+  [
+    'a binary change without content',
+    'diff --git a/f b/f\nBinary files a/f and b/f differ\n',
+    { f: 'x' },
+    'unsupported_change',
+  ],
   ['a copy', 'diff --git a/f b/g\ncopy from f\ncopy to g\n', { f: 'x' }, 'unsupported_change'],
   ['a merge diff', 'diff --cc f\nindex 1,2..3\n', {}, 'patch_syntax'],
   ['prose', 'Please change the total.', {}, 'patch_syntax'],
@@ -196,7 +256,8 @@ test('planEdits() applies an envelope with anchors, an end of file and a move', 
 test('planEdits() applies search/replace blocks in any order', async () => {
   const block = (name: string, old: string, fresh: string) =>
     `${name}\n<<<<<<< SEARCH\n${old}=======\n${fresh}>>>>>>> REPLACE\n`
-  const patch = block('f', 'c\n', 'C\n') + block('f', 'a\n', 'A\n') + block('new.txt', '', 'hello\n')
+  const patch =
+    block('f', 'c\n', 'C\n') + block('f', 'a\n', 'A\n') + block('new.txt', '', 'hello\n')
   expect(await patched(patch, { f: 'a\nb\nc\n' })).toMatchObject({
     writes: { f: 'A\nb\nC\n', 'new.txt': 'hello\n' },
   })

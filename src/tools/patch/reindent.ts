@@ -19,7 +19,8 @@ export function reindentation(
   for (const [index, oldLine] of oldLines.entries()) {
     if (trimBlanks(oldLine) === '') continue
     const here = ruleOf(indentOf(fileLines[index] ?? ''), indentOf(oldLine))
-    if (rule !== undefined && (rule.add !== here.add || rule.remove !== here.remove)) return undefined
+    if (rule !== undefined && (rule.add !== here.add || rule.remove !== here.remove))
+      return undefined
     rule = here
   }
   return rule ?? { remove: '', add: '' }

@@ -8,7 +8,11 @@ async function edited(content: string, oldText: string, newText: string, all = f
   const edit = replaceText(bytes, { path: 'f', oldText, newText, all })
   if (!edit.ok) return edit.rejection
   if (edit.value === undefined) return undefined
-  const plan = await planEdits([edit.value], async () => ({ kind: 'file', content: bytes, mode: 0o644 }))
+  const plan = await planEdits([edit.value], async () => ({
+    kind: 'file',
+    content: bytes,
+    mode: 0o644,
+  }))
   if (!plan.ok) return plan.rejection
   return Buffer.from(plan.value.writes[0]?.file.content ?? bytes).toString()
 }
@@ -52,7 +56,9 @@ test('replaceText() forgives indentation only for whole lines', async () => {
 
 test('replaceText() does nothing when the file reads as it should', async () => {
   expect(await edited('total = 1\n', 'total = 0', 'total = 1')).toBeUndefined()
-  expect(await edited('export total\n', 'missing', 'x')).toMatchObject({ code: 'context_not_found' })
+  expect(await edited('export total\n', 'missing', 'x')).toMatchObject({
+    code: 'context_not_found',
+  })
   expect(await edited('subtotal = 12\n', 'missing', 'total = 1')).toMatchObject({
     code: 'context_not_found',
   })
