@@ -1,5 +1,5 @@
 /** How a stage ends, in one place: from a finish, a bound, a failure of the model, or an exception. */
-import { type ErrorCode, OpenExecError, type Reason } from '../schema/index.ts'
+import { type ErrorCode, OpenExecError, type PolicyDecision, type Reason } from '../schema/index.ts'
 import { FAILURE_TABLE, modelError, type ModelFailure } from '../model/index.ts'
 import type { FinishRequest } from '../tools/index.ts'
 import type { StageEnd } from './agent-stage.ts'
@@ -34,6 +34,13 @@ export function failedEnd(reason: Reason, detail: string): StageEnd {
 
 export function approvalEnd(detail: string): StageEnd {
   return { verdict: 'awaiting_approval', reason: 'approval_required', detail, summary: '' }
+}
+
+/** A stage whose model policy does not let be called, or not without a person. */
+export function refusedEnd({ decision, reason, matched }: PolicyDecision): StageEnd {
+  const detail = `The model may not be called: ${reason} [${matched.join(', ')}]`
+  if (decision === 'require_approval') return approvalEnd(detail)
+  return { verdict: 'blocked', reason: 'policy_blocked', detail, summary: '' }
 }
 
 export function unpricedEnd(model: string): StageEnd {

@@ -95,7 +95,7 @@ export function viewEvent(messages: number, elided: readonly string[]): NewEvent
 }
 
 /** Sha256 of a value as JSON; texts as they are. Equal values made in the same way are equal. */
-export function hashOf(value: unknown): string {
+function hashOf(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return createHash('sha256').update(text).digest('hex')
 }

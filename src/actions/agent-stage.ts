@@ -46,7 +46,13 @@ export interface AgentRequest {
 export interface AgentResult {
   verdict: Extract<
     Verdict,
-    'succeeded' | 'failed' | 'error' | 'cancelled' | 'budget_exceeded' | 'awaiting_approval'
+    | 'succeeded'
+    | 'failed'
+    | 'error'
+    | 'blocked'
+    | 'cancelled'
+    | 'budget_exceeded'
+    | 'awaiting_approval'
   >
   reason: Reason | undefined
   /** One or two sentences for a person. */
@@ -62,6 +68,3 @@ export interface AgentResult {
 
 /** How a stage ends; what is counted is added by the loop. */
 export type StageEnd = Pick<AgentResult, 'verdict' | 'reason' | 'detail' | 'summary'>
-
-export const DEFAULT_MAX_OUTPUT_TOKENS = 8192
-export const DEFAULT_CONTEXT_TOKENS = 120_000

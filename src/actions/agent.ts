@@ -14,6 +14,7 @@ import {
   failedEnd,
   finishedEnd,
   modelFailureEnd,
+  refusedEnd,
   thrownEnd,
   unpricedEnd,
 } from './agent-end.ts'
@@ -60,6 +61,7 @@ export async function runAgentStage(deps: AgentDeps, request: AgentRequest): Pro
   let end: StageEnd | undefined
   try {
     const stage = { ...deps, tools: { ...deps.tools, signal }, budget, request, signal }
+    end = await askLeave(stage)
     while (end === undefined) end = await takeTurn(stage, talk)
   } catch (error) {
     end = interruptedEnd(error, { request, wall: wall.signal, budget })
@@ -89,6 +91,16 @@ interface Conversation {
   usage: Usage
   stuck: StuckDetector
   meter: InputMeter
+}
+
+/** Calling the model at all is something policy decides, once for the stage. */
+async function askLeave({ tools, model }: StageDeps): Promise<StageEnd | undefined> {
+  const decision = await tools.gate({
+    capability: 'model_call',
+    resource: { kind: 'name', name: `${model.provider}/${model.model}` },
+    subject: 'agent',
+  })
+  return decision.decision === 'allow' ? undefined : refusedEnd(decision)
 }
 
 /** One answer and all that follows from it; the end of the stage, if it is one. */

@@ -43,7 +43,7 @@ export interface Reservation {
   settle(actual: Partial<Spend>): void
 }
 
-export type Reserved = { ok: true; reservation: Reservation } | { ok: false; exceeded: Exceeded }
+type Reserved = { ok: true; reservation: Reservation } | { ok: false; exceeded: Exceeded }
 
 export interface Budget {
   reserve(worst: Partial<Spend>): Reserved

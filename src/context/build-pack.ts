@@ -10,7 +10,7 @@ import { packFiles } from './pack.ts'
 import { parseQuery } from './query.ts'
 import { type IndexedFile, RANKER_VERSION, rankFiles } from './rank.ts'
 
-export interface PackFile {
+interface PackFile {
   path: string
   /** Names the content; equal oids mean equal bytes. */
   oid: string

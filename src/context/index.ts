@@ -1,8 +1,2 @@
-export {
-  buildContextPack,
-  createIndexCache,
-  type IndexCache,
-  type PackFile,
-  type PackRequest,
-} from './build-pack.ts'
+export { buildContextPack } from './build-pack.ts'
 export { renderContextPack } from './render-pack.ts'

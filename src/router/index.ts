@@ -1,1 +1,1 @@
-export { ROUTER_VERSION, type RouteInput, routeRequest } from './route.ts'
+export { routeRequest } from './route.ts'

@@ -7,7 +7,7 @@ import { hashJson, type Plan } from '../schema/index.ts'
 import { type Clue, cluesOf, type IntentKind } from './rules.ts'
 import { sensitivityOf } from './sensitivity.ts'
 
-export const ROUTER_VERSION = 'rules-1'
+const ROUTER_VERSION = 'rules-1'
 
 export interface RouteInput {
   text: string
@@ -47,31 +47,60 @@ export function routeRequest(input: RouteInput): Plan {
   const text = input.text.slice(0, TEXT_MAX)
   const clues = cluesOf(text)
   const paths = pathsOf(text)
-  const candidates = candidatesOf(clues)
-  const [best, second] = candidates
-  const margin = (best?.score ?? 0) - (second?.score ?? 0)
-  const sure = best !== undefined && margin > 0 && best.score >= CONFIDENCE_MIN
-  const target = sure ? forPaths(TARGETS[best.kind], paths) : FALLBACK
-  const known =
-    target.blueprint === FALLBACK.blueprint || input.blueprints.includes(target.blueprint)
-  const chosen = known ? target : FALLBACK
-  const flagged = [input.blueprint, input.toolset, input.mode].some((flag) => flag !== undefined)
+  const { target, ...ruled } = decideByRules(clues, { paths, blueprints: input.blueprints })
+  const flags = flagsOf(input)
   const sensitivity = sensitivityOf(text, paths)
   const plan: Omit<Plan, 'plan_hash'> = {
-    mode: input.mode ?? (input.blueprint === undefined ? chosen.mode : 'run'),
-    blueprint: input.blueprint ?? chosen.blueprint,
-    toolset: input.toolset ?? chosen.toolset,
+    mode: input.mode ?? (input.blueprint === undefined ? target.mode : 'run'),
+    blueprint: input.blueprint ?? target.blueprint,
+    toolset: input.toolset ?? target.toolset,
     repo_zones: [...new Set(paths.map((path) => path.split('/')[0] ?? path))].sort(),
     knowledge_sources: ['repository'],
     sensitivity: sensitivity.level,
-    needs_frontier_model: chosen.mode === 'run' && sensitivity.level !== 'high',
-    confidence: flagged ? 1 : sure && known ? best.score : 0,
-    intent: { kind: best?.kind ?? 'unknown', candidates },
-    decided_by: flagged ? 'flag' : sure && known ? 'rule' : 'fallback',
-    reasons: [...reasonsOf(input, clues, { sure, known, target }), ...sensitivity.reasons],
+    needs_frontier_model: target.mode === 'run' && sensitivity.level !== 'high',
+    confidence: flags.length > 0 ? 1 : ruled.confidence,
+    intent: ruled.intent,
+    decided_by: flags.length > 0 ? 'flag' : ruled.decidedBy,
+    reasons: [
+      ...flags,
+      ...clues.map(({ kind, reason }) => `${kind}: ${reason}`),
+      ...(flags.length > 0 ? [] : ruled.reasons),
+      ...sensitivity.reasons,
+    ],
     router_version: ROUTER_VERSION,
   }
   return { ...plan, plan_hash: hashJson(plan) }
+}
+
+interface Ruled {
+  target: Target
+  confidence: number
+  intent: Plan['intent']
+  decidedBy: 'rule' | 'fallback'
+  /** Why it fell back, if it did. */
+  reasons: string[]
+}
+
+function decideByRules(
+  clues: readonly Clue[],
+  { paths, blueprints }: { paths: readonly string[]; blueprints: readonly string[] },
+): Ruled {
+  const candidates = candidatesOf(clues)
+  const [best, second] = candidates
+  const intent = { kind: best?.kind ?? 'unknown', candidates }
+  const fallback = (reason: string): Ruled => ({
+    target: FALLBACK,
+    confidence: 0,
+    intent,
+    decidedBy: 'fallback',
+    reasons: [reason],
+  })
+  if (best === undefined || best.score < CONFIDENCE_MIN || best.score === second?.score)
+    return fallback('no rule is sure, so nothing is changed')
+  const target = forPaths(TARGETS[best.kind], paths)
+  if (target !== FALLBACK && !blueprints.includes(target.blueprint))
+    return fallback(`there is no blueprint "${target.blueprint}", so nothing is changed`)
+  return { target, confidence: best.score, intent, decidedBy: 'rule', reasons: [] }
 }
 
 function candidatesOf(clues: readonly Clue[]): { kind: IntentKind; score: number }[] {
@@ -83,21 +112,10 @@ function candidatesOf(clues: readonly Clue[]): { kind: IntentKind; score: number
     .sort((a, b) => b.score - a.score || (a.kind < b.kind ? -1 : 1))
 }
 
-function reasonsOf(
-  input: RouteInput,
-  clues: readonly Clue[],
-  { sure, known, target }: { sure: boolean; known: boolean; target: Target },
-): string[] {
-  const flags = (['blueprint', 'toolset', 'mode'] as const).flatMap((name) =>
+function flagsOf(input: RouteInput): string[] {
+  return (['blueprint', 'toolset', 'mode'] as const).flatMap((name) =>
     input[name] === undefined ? [] : [`${name} "${input[name]}" was asked for`],
   )
-  const seen = clues.map(({ kind, reason }) => `${kind}: ${reason}`)
-  const fallback = sure
-    ? known
-      ? []
-      : [`there is no blueprint "${target.blueprint}", so nothing is changed`]
-    : ['no rule is sure, so nothing is changed']
-  return [...flags, ...seen, ...(flags.length > 0 ? [] : fallback)]
 }
 
 /** Files named in the text, sorted. */

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import { z } from 'zod'
 import { OpenExecError } from '../schema/index.ts'
 import { engineGet } from './engine-get.ts'
@@ -72,7 +72,9 @@ export async function findEngine(env: Environment, signal?: AbortSignal): Promis
  */
 export async function connectEngine(address: EngineAddress, signal?: AbortSignal): Promise<Engine> {
   const options = clientOptions(address)
-  const probe = new Docker(options)
+  // Loaded when an engine is really asked for: most commands never do.
+  const { default: Client } = await import('dockerode')
+  const probe = new Client(options)
   const limits = { timeoutMs: CONNECT_TIMEOUT_MS, signal }
   try {
     const [versionAnswer, infoAnswer] = await Promise.all([
@@ -85,7 +87,7 @@ export async function connectEngine(address: EngineAddress, signal?: AbortSignal
     if (minor < API_MIN) throw tooOld(address, version)
     const apiVersion = `1.${Math.min(minor, API_KNOWN)}`
     return {
-      docker: new Docker({ ...options, version: `v${apiVersion}` }),
+      docker: new Client({ ...options, version: `v${apiVersion}` }),
       endpoint: address.endpoint,
       source: address.source,
       kind: kindOf(version, info),

@@ -21,7 +21,7 @@ export interface SandboxLabels {
   confinement: string
 }
 
-export const LABEL = {
+const LABEL = {
   instance: 'openexec.instance',
   run: 'openexec.run',
   sandbox: 'openexec.sandbox',

@@ -74,7 +74,7 @@ export class Link {
     // Listeners for errors stay: one that comes after the end must not end the process.
     ends.readable.on('data', this.#onData).on('error', this.#onError)
     ends.readable.on('close', this.#onClose).on('end', this.#onClose)
-    ends.writable.on('error', this.#onError).on('drain', this.#onDrain)
+    ends.writable.on('error', this.#onError).on('drain', this.#onDrain).on('close', this.#onClose)
   }
 
   /** Takes the next free id. Throws when the link is over or too many channels are open. */

@@ -1,4 +1,4 @@
-import { Duplex } from 'node:stream'
+import { Duplex, PassThrough, type Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { openPipe, type Pipe, type PipeExec } from './pipe.ts'
 import { u64 } from './protocol-messages.ts'
@@ -95,10 +95,10 @@ class Puppet {
 
 async function attach(
   puppet: Puppet,
-  over: { openTimeoutMs?: number; signal?: AbortSignal } = {},
+  over: { openTimeoutMs?: number; signal?: AbortSignal; writable?: Writable } = {},
 ): Promise<Pipe> {
   return await openPipe(
-    { readable: puppet.duplex, writable: puppet.duplex },
+    { readable: puppet.duplex, writable: over.writable ?? puppet.duplex },
     {
       key: KEY,
       marker: MARKER,
@@ -146,6 +146,16 @@ describe('openPipe()', () => {
     const puppet = new Puppet()
     puppet.duplex.push(null)
     await expect(attach(puppet)).rejects.toMatchObject({ code: 'sandbox_lost' })
+  })
+
+  test('notices when only its way in is closed', async () => {
+    const writable = new PassThrough().resume()
+    const again = new Puppet()
+    again.greet()
+    const pipe = await attach(again, { writable })
+    writable.destroy()
+    expect(await pipe.ended).toMatchObject({ code: 'sandbox_lost' })
+    expect(again.duplex.destroyed).toBe(true)
   })
 
   test('refuses a greeting that is none', async () => {

@@ -16,8 +16,8 @@ export interface SandboxUser {
   gid: number
 }
 
-export const SANDBOX_USER = 'agent'
-export const SANDBOX_HOME = '/home/agent'
+const SANDBOX_USER = 'agent'
+const SANDBOX_HOME = '/home/agent'
 
 export function passwdText({ uid, gid }: SandboxUser): string {
   return [

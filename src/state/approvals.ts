@@ -2,7 +2,7 @@
  * Approvals are durable, single use and expire. Each is bound to the hash of what was asked; every
  * change is compare-and-set, so that neither two deciders nor two effects can use one.
  */
-import { and, desc, eq, gt } from 'drizzle-orm'
+import { and, desc, eq, gt } from './drizzle.ts'
 import {
   type ApprovalId,
   type Capability,

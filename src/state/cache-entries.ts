@@ -1,5 +1,5 @@
 /** Rows of the cache. What a key covers and when entries go is decided in `cache/`. */
-import { asc, eq, lt, sql } from 'drizzle-orm'
+import { asc, eq, lt, sql } from './drizzle.ts'
 import type { RunId } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'

@@ -7,7 +7,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import SqliteDatabase from 'better-sqlite3'
-import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import { type BetterSQLite3Database, drizzle } from './drizzle.ts'
 import { OpenExecError } from '../schema/index.ts'
 import { guardClient } from './guarded-client.ts'
 import { checkMigrated, migrate } from './migrate.ts'

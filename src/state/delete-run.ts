@@ -6,7 +6,7 @@
  * other connection ever sees it and a crash leaves neither the row nor half a run. A tombstone keeps
  * the last audit hash, so that a timeline kept elsewhere can still be recognised.
  */
-import { and, eq, notExists } from 'drizzle-orm'
+import { and, eq, notExists } from './drizzle.ts'
 import {
   OpenExecError,
   type Run,

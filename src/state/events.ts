@@ -1,5 +1,5 @@
 /** Rows of the timeline. What they mean and how they are chained is told in `events/`. */
-import { and, asc, desc, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, sql } from './drizzle.ts'
 import { type Event, JsonObject, OpenExecError, type RunId } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'

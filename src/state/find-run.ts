@@ -1,4 +1,4 @@
-import { and, desc, gte, lt } from 'drizzle-orm'
+import { and, desc, gte, lt } from './drizzle.ts'
 import { OpenExecError, type Run } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'

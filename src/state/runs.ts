@@ -2,7 +2,7 @@
  * Rows of runs. A status changes only by `transitionRun()`, an owner only by `claimRun()`: both are
  * compare-and-set, so that of two processes exactly one wins.
  */
-import { and, desc, eq, inArray, isNull, notInArray, sql } from 'drizzle-orm'
+import { and, desc, eq, inArray, isNull, notInArray, sql } from './drizzle.ts'
 import {
   OpenExecError,
   type Run,

@@ -1,5 +1,5 @@
 /** The tables as drizzle sees them; `migrations/` makes them, with the CHECKs that are not told here. */
-import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { integer, sqliteTable, text } from './drizzle.ts'
 import type {
   ApprovalId,
   ArtifactId,

@@ -1,4 +1,4 @@
-import { and, eq, isNull } from 'drizzle-orm'
+import { and, eq, isNull } from './drizzle.ts'
 import {
   OpenExecError,
   type JsonObject,

@@ -28,7 +28,7 @@ export interface ToolCall {
   args: JsonValue
 }
 
-export type ToolFailure =
+type ToolFailure =
   | 'unknown_tool'
   | 'bad_arguments'
   | 'policy_blocked'

@@ -10,24 +10,11 @@ export {
 } from './harness.ts'
 export { withinDepth } from './json-depth.ts'
 export { applyEdits, readWorkspaceFile } from './patch/apply-edits.ts'
-export {
-  describeRejection,
-  type Edit,
-  editPaths,
-  type Judged,
-  type Rejection,
-} from './patch/edit.ts'
+export { describeRejection, editPaths } from './patch/edit.ts'
 export { parsePatch } from './patch/parse-patch.ts'
-export { type EditPlan, type FileState, planEdits } from './patch/plan-edits.ts'
+export { planEdits } from './patch/plan-edits.ts'
 export { TOOLS, toolSpecs } from './registry.ts'
-export { parseRepoPath, repoPath, workspacePath } from './repo-path.ts'
-export type {
-  ActionOutcome,
-  ChangedPath,
-  FinishRequest,
-  GateRequest,
-  Tool,
-  ToolContext,
-} from './tool.ts'
-export { findToolset, type Toolset, TOOLSETS, toolsetsHash } from './toolset.ts'
+export { repoPath, workspacePath } from './repo-path.ts'
+export type { ActionOutcome, FinishRequest, GateRequest, ToolContext } from './tool.ts'
+export { findToolset, TOOLSETS, toolsetsHash } from './toolset.ts'
 export { truncate } from './truncate.ts'

@@ -18,7 +18,7 @@ import type { Toolset } from './toolset.ts'
 export type GateRequest = Omit<PolicyRequest, 'mode' | 'stage'>
 
 /** One path that differs from the base of the run. */
-export interface ChangedPath {
+interface ChangedPath {
   path: string
   status: string
 }

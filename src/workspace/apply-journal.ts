@@ -8,8 +8,8 @@ import path from 'node:path'
 import { z } from 'zod'
 import { OpenExecError } from '../schema/index.ts'
 import type { ApplyPlan } from './apply-plan.ts'
-import { Directory, errorCode } from './directory.ts'
-import { locate, locateOrMake } from './parents.ts'
+import { closing, Directory, errorCode } from './directory.ts'
+import { atPath, locateOrMake } from './parents.ts'
 import { removeTree } from './remove-tree.ts'
 
 const Journal = z.object({
@@ -85,37 +85,39 @@ export async function rollBack(root: string, staging: Staging): Promise<void> {
 }
 
 function undo(rootDir: string, dir: string, journal: Journal): void {
-  const owner = fs.statSync(rootDir)
-  using root = Directory.open(rootDir)
-  using fresh = Directory.open(path.join(dir, 'new'))
-  using old = Directory.open(path.join(dir, 'old'))
+  const root = Directory.open(rootDir)
+  const fresh = Directory.open(path.join(dir, 'new'))
+  const old = Directory.open(path.join(dir, 'old'))
+  closing([root, fresh, old], () => undoMoves(journal, { root, fresh, old }))
+}
+
+function undoMoves(
+  journal: Journal,
+  { root, fresh, old }: { root: Directory; fresh: Directory; old: Directory },
+): void {
   for (const [position, step] of [...journal.steps.entries()].toReversed()) {
     const slot = String(position)
     // A new file that is not in staging any more is the one in the checkout.
     if (step.write && fresh.lstat(slot) === undefined) {
-      const located = locate(root, step.path)
-      if (located !== undefined) fs.rmSync(located.parent.at(located.name), { force: true })
-      located?.parent.close()
+      atPath(root, step.path, (parent, name) => fs.rmSync(parent.at(name), { force: true }))
     }
   }
   for (const made of journal.makes.toReversed()) {
-    const located = locate(root, made)
-    if (located === undefined) continue
     try {
-      fs.rmdirSync(located.parent.at(located.name))
+      atPath(root, made, (parent, name) => fs.rmdirSync(parent.at(name)))
     } catch {
       // Never made, or holding something else.
-    } finally {
-      located.parent.close()
     }
   }
+  const owner = root.lstat('.')
   for (const [position, step] of journal.steps.entries()) {
     if (old.lstat(String(position)) === undefined) continue
     const { parent, name } = locateOrMake(root, step.path, (above, made) => {
-      if (process.getuid?.() === 0) fs.lchownSync(above.at(made), owner.uid, owner.gid)
+      if (process.getuid?.() === 0 && owner !== undefined) {
+        fs.lchownSync(above.at(made), owner.uid, owner.gid)
+      }
     })
-    old.rename(String(position), parent, name)
-    parent.close()
+    closing([parent], () => old.rename(String(position), parent, name))
   }
 }
 

@@ -17,7 +17,7 @@ import {
 import { type Directory, errorCode } from './directory.ts'
 import { unsafePath } from './dot-git.ts'
 import { toUnixLines } from './line-endings.ts'
-import { locate } from './parents.ts'
+import { atPath } from './parents.ts'
 import type { RawChange } from './raw-changes.ts'
 import { type FileStamp, stampOf } from './tree-state.ts'
 
@@ -168,23 +168,21 @@ interface Content {
 }
 
 function contentOf(look: Look, path: BytePath, now: fs.Stats): Content | 'unreadable' | undefined {
-  const located = locate(look.root, path)
-  if (located === undefined) return undefined
-  using parent = located.parent
-  if (now.isSymbolicLink()) {
-    const oid = blobId(look.format, parent.readLink(located.name))
-    return { mode: '120000', oid, unixOid: undefined }
-  }
-  if (!now.isFile()) return undefined
   try {
-    const file = openRegular(parent, located.name)
-    if (file === undefined) return undefined
-    try {
-      const mode = (now.mode & 0o100) === 0 ? '100644' : '100755'
-      return { mode, ...idsOf(look.format, file) }
-    } finally {
-      file.close()
-    }
+    return atPath(look.root, path, (parent, name) => {
+      if (now.isSymbolicLink()) {
+        const oid = blobId(look.format, parent.readLink(name))
+        return { mode: '120000', oid, unixOid: undefined }
+      }
+      const file = now.isFile() ? openRegular(parent, name) : undefined
+      if (file === undefined) return undefined
+      try {
+        const mode = (now.mode & 0o100) === 0 ? '100644' : '100755'
+        return { mode, ...idsOf(look.format, file) }
+      } finally {
+        file.close()
+      }
+    })
   } catch (error) {
     if (errorCode(error) === 'EACCES' || errorCode(error) === 'EPERM') return 'unreadable'
     throw error
@@ -211,22 +209,21 @@ function clears(look: Look, path: BytePath): boolean {
   const pending = [path]
   let looked = 0
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const located = locate(look.root, `${next}/.`)
-    if (located === undefined) return false
-    using directory = located.parent
-    for (const { name } of directory.entries()) {
-      const below = `${next}/${name}`
-      if (++looked > ENTRIES_LOOKED_AT_MAX) return false
-      if (directory.lstat(name)?.isDirectory() === true) pending.push(below)
-      else if (!look.deleted.has(below)) return false
-    }
+    const directory: BytePath = next
+    const clear = atPath(look.root, `${directory}/.`, (inside) => {
+      for (const { name } of inside.entries()) {
+        const below = `${directory}/${name}`
+        if (++looked > ENTRIES_LOOKED_AT_MAX) return false
+        if (inside.lstat(name)?.isDirectory() === true) pending.push(below)
+        else if (!look.deleted.has(below)) return false
+      }
+      return true
+    })
+    if (clear !== true) return false
   }
   return true
 }
 
 function stat(root: Directory, path: BytePath): fs.Stats | undefined {
-  const located = locate(root, path)
-  if (located === undefined) return undefined
-  using parent = located.parent
-  return parent.lstat(located.name)
+  return atPath(root, path, (parent, name) => parent.lstat(name))
 }

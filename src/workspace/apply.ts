@@ -15,14 +15,13 @@ import {
 import { type ApplyPlan, type ApplyStep, type Conflict, planApply } from './apply-plan.ts'
 import { openBlobReader } from './blob-reader.ts'
 import { showPath, toText } from './byte-path.ts'
-import { Directory } from './directory.ts'
+import { closing, closingAfter, Directory } from './directory.ts'
 import type { FoundRepository } from './find-repository.ts'
 import type { GitCaller } from './git.ts'
 import { throwIfCancelled } from './git-process.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
-import { locate, locateOrMake, pruneParents } from './parents.ts'
+import { atPath, locateOrMake, pruneParents } from './parents.ts'
 import { changesBetween } from './raw-changes.ts'
-import { stampOf } from './tree-state.ts'
 import { pauser } from './walk.ts'
 import { writeEntry } from './write-entry.ts'
 
@@ -44,17 +43,18 @@ export async function applyToCheckout(
   const { checkout } = request
   await recoverApply(checkout)
   const changes = await changesBetween(caller, store, request)
-  using root = Directory.open(checkout.root)
-  const plan = await planApply(changes, {
-    root,
-    format: store.objectFormat,
-    fileMode: request.fileMode,
-    pause: pauser(caller.signal),
+  const root = Directory.open(checkout.root)
+  return closingAfter([root], async () => {
+    const plan = await planApply(changes, {
+      root,
+      format: store.objectFormat,
+      fileMode: request.fileMode,
+      pause: pauser(caller.signal),
+    })
+    if (plan.conflicts.length > 0) throw conflict(checkout.root, plan.conflicts)
+    if (plan.steps.length > 0) await carryOut(caller, store, { checkout, root, plan })
+    return { changed: plan.steps.length, alreadyThere: changes.length - plan.steps.length }
   })
-  if (plan.conflicts.length > 0) throw conflict(checkout.root, plan.conflicts)
-  const applied = { changed: plan.steps.length, alreadyThere: changes.length - plan.steps.length }
-  if (plan.steps.length > 0) await carryOut(caller, store, { checkout, root, plan })
-  return applied
 }
 
 async function carryOut(
@@ -116,15 +116,14 @@ interface Move {
 
 function moveAway(root: Directory, staging: Staging, { position, step }: Move): void {
   if (step.old === undefined) return
-  const located = locate(root, step.path)
-  if (located === undefined) throw raced(step)
-  using parent = located.parent
-  const now = parent.lstat(located.name)
-  if (now === undefined) throw raced(step)
-  const stamp = stampOf(now)
-  const same = stamp.ino === step.old.ino && stamp.size === step.old.size
-  if (!same || stamp.mtimeMs !== step.old.mtimeMs) throw raced(step)
-  parent.rename(located.name, staging.old, String(position))
+  const { ino, size, mtimeMs } = step.old
+  const moved = atPath(root, step.path, (parent, name) => {
+    const now = parent.lstat(name)
+    if (now?.ino !== ino || now.size !== size || now.mtimeMs !== mtimeMs) return false
+    parent.rename(name, staging.old, String(position))
+    return true
+  })
+  if (moved !== true) throw raced(step)
 }
 
 function moveIn(root: Directory, staging: Staging, { position, step }: Move): void {
@@ -133,9 +132,10 @@ function moveIn(root: Directory, staging: Staging, { position, step }: Move): vo
   const { parent, name } = locateOrMake(root, step.path, (above, made) => {
     if (owner !== undefined) fs.lchownSync(above.at(made), owner.uid, owner.gid)
   })
-  using held = parent
-  if (held.lstat(name) !== undefined) throw raced(step)
-  staging.fresh.rename(String(position), held, name)
+  closing([parent], () => {
+    if (parent.lstat(name) !== undefined) throw raced(step)
+    staging.fresh.rename(String(position), parent, name)
+  })
 }
 
 function raced(step: ApplyStep): OpenExecError {

@@ -8,12 +8,12 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { storeRef } from './commits.ts'
 import { openRegular, readWhole } from './content.ts'
-import { Directory } from './directory.ts'
+import { closing, Directory } from './directory.ts'
 import { barePlace } from './git-environment.ts'
 import { type GitCaller, gitLine, gitTry } from './git.ts'
 import { IMPORT_LIMITS, importObjects } from './loose-objects.ts'
 import { copyShallow, makeBareRepository, type ObjectStore, storePlace } from './object-store.ts'
-import { locate } from './parents.ts'
+import { atPath } from './parents.ts'
 import type { Slot, WorkspaceRecord } from './slot.ts'
 import { removeTree } from './remove-tree.ts'
 import { transferCommit } from './transfer.ts'
@@ -78,18 +78,19 @@ function readBranch(slot: Slot, record: WorkspaceRecord): string | undefined {
 }
 
 function readText(slot: Slot, below: string): string | undefined {
-  using root = Directory.open(slot.git)
-  const located = locate(root, below)
-  if (located === undefined) return undefined
-  using parent = located.parent
-  if (parent.lstat(located.name)?.isFile() !== true) return undefined
-  const file = openRegular(parent, located.name)
-  try {
-    if (file === undefined || file.size > REF_FILE_BYTES_MAX) return undefined
-    return readWhole(file)?.toString('latin1')
-  } finally {
-    file?.close()
-  }
+  const root = Directory.open(slot.git)
+  return closing([root], () =>
+    atPath(root, below, (parent, name) => {
+      if (parent.lstat(name)?.isFile() !== true) return undefined
+      const file = openRegular(parent, name)
+      try {
+        if (file === undefined || file.size > REF_FILE_BYTES_MAX) return undefined
+        return readWhole(file)?.toString('latin1')
+      } finally {
+        file?.close()
+      }
+    }),
+  )
 }
 
 function packedValue(text: string, ref: string): string | undefined {

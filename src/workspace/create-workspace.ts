@@ -44,6 +44,13 @@ export async function createWorkspace(
   request: CreateRequest,
 ): Promise<{ slot: Slot; record: WorkspaceRecord }> {
   throwIfCancelled(caller.signal, 'create the workspace')
+  // It becomes a file name in the user's repository and part of refs.
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(request.runId)) {
+    throw new OpenExecError(
+      'bad_request',
+      `Cannot create a workspace for run ${JSON.stringify(request.runId)}: not an id`,
+    )
+  }
   const slot = slotAt(request.slotDir)
   makeSlot(slot)
   try {

@@ -85,9 +85,26 @@ export class Directory {
     if (this.#open) fs.closeSync(this.#fd)
     this.#open = false
   }
+}
 
-  [Symbol.dispose](): void {
-    this.close()
+/** Closes the directories when `work` has ended, however it ends. */
+export function closing<T>(directories: readonly Directory[], work: () => T): T {
+  try {
+    return work()
+  } finally {
+    for (const directory of directories) directory.close()
+  }
+}
+
+/** The same for work that takes its time. */
+export async function closingAfter<T>(
+  directories: readonly Directory[],
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } finally {
+    for (const directory of directories) directory.close()
   }
 }
 

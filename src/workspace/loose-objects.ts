@@ -10,11 +10,11 @@ import { deflateSync, inflateSync } from 'node:zlib'
 import { OpenExecError } from '../schema/index.ts'
 import type { BytePath } from './byte-path.ts'
 import { type ObjectFormat, openRegular, readPieces, readWhole } from './content.ts'
-import { Directory } from './directory.ts'
+import { closingAfter, Directory } from './directory.ts'
 import { type GitPlace } from './git-environment.ts'
 import { type GitCaller, gitStream } from './git.ts'
 import { feed } from './git-process.ts'
-import { locate } from './parents.ts'
+import { atPath, locate } from './parents.ts'
 import { pauser } from './walk.ts'
 
 export interface ImportLimits {
@@ -47,40 +47,44 @@ export async function importObjects(
     bytes += size
     if (files > limits.files || bytes > limits.bytes) throw tooMuch()
   }
-  using root = Directory.open(hostileGitDir)
-  for (const { path: below, kind } of objectFiles(root)) {
-    await pause()
-    const located = locate(root, below)
-    if (located === undefined) continue
-    using parent = located.parent
-    if (parent.lstat(located.name)?.isFile() !== true) continue
-    const file = openRegular(parent, located.name)
-    if (file === undefined) continue
-    try {
-      count(file.size)
-      if (kind === 'pack')
-        await indexPack(caller, target.place, { pieces: readPieces(file), limits })
-      else if (file.size <= limits.objectBytes) takeLoose(readWhole(file), below, target)
-    } finally {
-      file.close()
+  const root = Directory.open(hostileGitDir)
+  await closingAfter([root], async () => {
+    for (const { path: below, kind } of objectFiles(root)) {
+      await pause()
+      const file = atPath(root, below, (parent, name) =>
+        parent.lstat(name)?.isFile() === true ? openRegular(parent, name) : undefined,
+      )
+      if (file === undefined) continue
+      try {
+        count(file.size)
+        const pieces = readPieces(file)
+        if (kind === 'pack') await indexPack(caller, target.place, { pieces, limits })
+        else if (file.size <= limits.objectBytes) takeLoose(readWhole(file), below, target)
+      } finally {
+        file.close()
+      }
+    }
+  })
+}
+
+function* objectFiles(root: Directory): Generator<{ path: BytePath; kind: 'loose' | 'pack' }> {
+  for (const name of namesIn(root, 'objects')) {
+    const kind = name === 'pack' ? 'pack' : 'loose'
+    if (kind === 'loose' && !/^[0-9a-f]{2}$/.test(name)) continue
+    const pattern = kind === 'pack' ? /^pack-[0-9a-f]+\.pack$/ : /^[0-9a-f]{38}([0-9a-f]{24})?$/
+    for (const file of namesIn(root, `objects/${name}`)) {
+      if (pattern.test(file)) yield { path: `objects/${name}/${file}`, kind }
     }
   }
 }
 
-function* objectFiles(root: Directory): Generator<{ path: BytePath; kind: 'loose' | 'pack' }> {
-  const located = locate(root, 'objects/.')
+function* namesIn(root: Directory, below: BytePath): Generator<BytePath> {
+  const located = locate(root, `${below}/.`)
   if (located === undefined) return
-  using objects = located.parent
-  for (const { name } of objects.entries()) {
-    const kind = name === 'pack' ? 'pack' : 'loose'
-    if (kind === 'loose' && !/^[0-9a-f]{2}$/.test(name)) continue
-    const inner = locate(objects, `${name}/.`)
-    if (inner === undefined) continue
-    using directory = inner.parent
-    const pattern = kind === 'pack' ? /^pack-[0-9a-f]+\.pack$/ : /^[0-9a-f]{38}([0-9a-f]{24})?$/
-    for (const { name: file } of directory.entries()) {
-      if (pattern.test(file)) yield { path: `objects/${name}/${file}`, kind }
-    }
+  try {
+    for (const { name } of located.parent.entries()) yield name
+  } finally {
+    located.parent.close()
   }
 }
 

@@ -1,7 +1,7 @@
 /** Goes down from an open directory to the one a path lies in, component by component, no link followed. */
 import fs from 'node:fs'
 import type { BytePath } from './byte-path.ts'
-import { type Directory, errorCode } from './directory.ts'
+import { closing, type Directory, errorCode } from './directory.ts'
 
 export interface Located {
   /** Directory the path lies in; the caller closes it. */
@@ -18,6 +18,17 @@ export function locate(root: Directory, path: BytePath): Located | undefined {
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
     throw error
   }
+}
+
+/** What `work` makes of a path, or undefined where the way to it is none. */
+export function atPath<T>(
+  root: Directory,
+  path: BytePath,
+  work: (parent: Directory, name: BytePath) => T,
+): T | undefined {
+  const located = locate(root, path)
+  if (located === undefined) return undefined
+  return closing([located.parent], () => work(located.parent, located.name))
 }
 
 /** Makes the directories that are missing; `made` is told each of them. */

@@ -8,7 +8,7 @@ import fs from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { OpenExecError } from '../schema/index.ts'
 import type { BytePath } from './byte-path.ts'
-import { Directory, errorCode } from './directory.ts'
+import { closingAfter, Directory, errorCode } from './directory.ts'
 
 /** Linux: opens only the place in the tree, so it needs no right on the directory itself. */
 const O_PATH = 0o10000000
@@ -17,18 +17,19 @@ const PASSES_MAX = 100
 /** Quiet when `directory` is not there; throws `workspace_failed` when something cannot be deleted. */
 export async function removeTree(parentDir: string, directory: BytePath): Promise<void> {
   if (!fs.existsSync(parentDir)) return
-  using parent = Directory.open(parentDir)
-  const stat = parent.lstat(directory)
-  if (stat === undefined) return
+  const parent = Directory.open(parentDir)
   try {
-    if (!stat.isDirectory()) fs.unlinkSync(parent.at(directory))
-    else await removeFlat(parent, directory)
+    const stat = parent.lstat(directory)
+    if (stat?.isDirectory() === true) await removeFlat(parent, directory)
+    else if (stat !== undefined) fs.unlinkSync(parent.at(directory))
   } catch (error) {
     if (error instanceof OpenExecError) throw error
     throw new OpenExecError('workspace_failed', `Cannot remove "${parentDir}/${directory}"`, {
       hint: 'Check who owns what is left there; the next `openexec gc` tries again',
       cause: error,
     })
+  } finally {
+    parent.close()
   }
 }
 
@@ -56,15 +57,16 @@ async function emptyOne(
 ): Promise<void> {
   openUp(parent, name)
   for (let pass = 0; pass < PASSES_MAX; pass++) {
-    {
-      using directory = parent.child(name)
+    const directory = parent.child(name)
+    await closingAfter([directory], async () => {
       let seen = 0
       for (const { name: below } of directory.entries()) {
         if (++seen % 1024 === 0) await setImmediate()
-        if (directory.lstat(below)?.isDirectory() === true) flatten(directory, below)
-        else fs.rmSync(directory.at(below), { force: true })
+        const stat = directory.lstat(below)
+        if (stat?.isDirectory() === true) flatten(directory, below)
+        else if (stat !== undefined) fs.unlinkSync(directory.at(below))
       }
-    }
+    })
     try {
       fs.rmdirSync(parent.at(name))
       return
@@ -80,7 +82,7 @@ async function emptyOne(
 }
 
 /** Gives the owner every right on a directory, the directory itself and not where a link leads. */
-function openUp(parent: Directory, name: BytePath): void {
+export function openUp(parent: Directory, name: BytePath): void {
   const stat = parent.lstat(name)
   if (stat === undefined || (stat.mode & 0o700) === 0o700) return
   if (process.platform !== 'linux') {

@@ -9,19 +9,18 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { type BlobReader, openBlobReader } from './blob-reader.ts'
 import type { BytePath } from './byte-path.ts'
-import { Directory, errorCode } from './directory.ts'
+import { closingAfter, Directory } from './directory.ts'
 import type { GitCaller } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
-import { locate, locateOrMake, pruneParents } from './parents.ts'
+import { atPath, locateOrMake, pruneParents } from './parents.ts'
 import { GIT_FILE } from './private-gitdir.ts'
 import { changesBetween, type RawChange } from './raw-changes.ts'
-import { removeTree } from './remove-tree.ts'
+import { openUp, removeTree } from './remove-tree.ts'
 import type { Slot, WorkspaceRecord } from './slot.ts'
 import type { Snapshot } from './snapshot.ts'
 import { writeEntry } from './write-entry.ts'
 
 const ROUNDS_MAX = 20
-const TEMPORARY = '.openexec-restore'
 /** Refusals that leave the path itself usable. */
 const HARMLESS = new Set(['set_id', 'submodule_content', 'hidden_path'])
 
@@ -43,12 +42,14 @@ export async function restoreTree(
       const { tree: current, refused } = await request.snapshot()
       const inTheWay = refused.filter((refusal) => !HARMLESS.has(refusal.reason))
       if (inTheWay.length === 0 && current === tree) return
-      using root = Directory.open(slot.tree)
-      using bin = Directory.open(trash)
-      for (const refusal of inTheWay) discard(root, bin, refusal.path)
-      const changes = await changesBetween(caller, store, { from: current, to: tree })
-      await applyAll(caller, store, { root, bin, changes, record })
-      restoreGitFile(root, record)
+      const root = Directory.open(slot.tree)
+      const bin = Directory.open(trash)
+      await closingAfter([root, bin], async () => {
+        for (const refusal of inTheWay) discard(root, bin, refusal.path)
+        const changes = await changesBetween(caller, store, { from: current, to: tree })
+        await applyAll(caller, store, { root, bin, changes, record })
+        restoreGitFile(root, record)
+      })
     }
   } finally {
     await removeTree(path.dirname(trash), path.basename(trash))
@@ -92,41 +93,39 @@ async function putBack(reader: BlobReader, work: Work, change: RawChange): Promi
   }
   clearWay(root, bin, change.path)
   const { parent, name } = locateOrMake(root, change.path, (above, made) => own(above.at(made)))
-  using held = parent
-  if (change.newMode === '160000') {
-    discard(root, bin, change.path)
-    fs.mkdirSync(held.at(name), 0o755)
-    own(held.at(name))
-    return
-  }
-  fs.rmSync(held.at(TEMPORARY), { force: true, recursive: false })
-  const source = { mode: change.newMode, oid: change.newOid, owner, dosLines: false }
-  await writeEntry(reader, { parent: held, name: TEMPORARY }, source)
-  if (held.lstat(name)?.isDirectory() === true) discard(root, bin, change.path)
-  held.rename(TEMPORARY, held, name)
+  await closingAfter([parent], async () => {
+    if (change.newMode === '160000') {
+      discard(root, bin, change.path)
+      fs.mkdirSync(parent.at(name), 0o755)
+      own(parent.at(name))
+      return
+    }
+    const draft = `.openexec-${randomUUID()}`
+    const source = { mode: change.newMode, oid: change.newOid, owner, dosLines: false }
+    await writeEntry(reader, { parent, name: draft }, source)
+    if (parent.lstat(name)?.isDirectory() === true) discard(root, bin, change.path)
+    parent.rename(draft, parent, name)
+  })
 }
 
 /** Moves away what stands where a directory has to be. */
 function clearWay(root: Directory, bin: Directory, target: BytePath): void {
   for (let slash = target.indexOf('/'); slash > 0; slash = target.indexOf('/', slash + 1)) {
     const above = target.slice(0, slash)
-    const located = locate(root, above)
-    if (located === undefined) return
-    using parent = located.parent
-    const stat = parent.lstat(located.name)
-    if (stat !== undefined && !stat.isDirectory()) discard(root, bin, above)
+    const stat = atPath(root, above, (parent, name) => parent.lstat(name))
+    if (stat === undefined) return
+    if (!stat.isDirectory()) discard(root, bin, above)
   }
 }
 
 function discard(root: Directory, bin: Directory, target: BytePath): void {
-  const located = locate(root, target)
-  if (located === undefined) return
-  using parent = located.parent
-  try {
-    parent.rename(located.name, bin, randomUUID())
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-  }
+  atPath(root, target, (parent, name) => {
+    const stat = parent.lstat(name)
+    if (stat === undefined) return
+    // A directory that nobody may write to cannot be moved either.
+    if (stat.isDirectory()) openUp(parent, name)
+    parent.rename(name, bin, randomUUID())
+  })
 }
 
 function restoreGitFile(root: Directory, record: WorkspaceRecord): void {

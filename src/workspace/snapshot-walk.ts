@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs'
 import type { BytePath } from './byte-path.ts'
+import { closing } from './directory.ts'
 import { isDotGit, isDotGitmodules } from './dot-git.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
 import { GIT_FILE } from './private-gitdir.ts'
@@ -141,8 +142,12 @@ function takeLink({ parent, name }: WalkEntry, taker: ContentTaker): Promise<Tak
 
 function isEmpty(parent: WalkEntry['parent'], name: BytePath): boolean {
   try {
-    using directory = parent.child(name)
-    return directory.entries().next().done === true
+    const directory = parent.child(name)
+    return closing([directory], () => {
+      // Leaving the loop closes the listing, which a bare `next()` does not.
+      for (const _ of directory.entries()) return false
+      return true
+    })
   } catch {
     return false
   }

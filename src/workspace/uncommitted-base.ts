@@ -15,7 +15,7 @@ import {
   readWhole,
   WHOLE_FILE_BYTES,
 } from './content.ts'
-import { Directory } from './directory.ts'
+import { closingAfter, Directory } from './directory.ts'
 import { type Checkout, checkoutPlace, modifiedFiles, untrackedFiles } from './dirty-checkout.ts'
 import { unsafePath } from './dot-git.ts'
 import { type ObjectWriter, openObjectWriter, type TreeEdit } from './fast-import.ts'
@@ -110,19 +110,21 @@ async function editFor(
   const located = locate(root, file)
   const gone: TreeEdit = { path: file, entry: undefined }
   if (located === undefined) return options.oldOid === undefined ? undefined : gone
-  using parent = located.parent
-  const stat = parent.lstat(located.name)
-  if (stat === undefined) return options.oldOid === undefined ? undefined : gone
-  if (stat.isSymbolicLink()) {
-    const target = parent.readLink(located.name)
-    await options.writer.blob(target.length, [target])
-    return { path: file, entry: { mode: '120000', oid: blobId(options.format, target) } }
-  }
-  // Directories stand for submodules; anything else has no place in a tree.
-  if (!stat.isFile()) return undefined
-  const oid = await writeFile(located.name, file, { ...options, parent })
-  const mode = (stat.mode & 0o100) === 0 ? '100644' : '100755'
-  return { path: file, entry: { mode, oid } }
+  const { parent, name } = located
+  return closingAfter([parent], async () => {
+    const stat = parent.lstat(name)
+    if (stat === undefined) return options.oldOid === undefined ? undefined : gone
+    if (stat.isSymbolicLink()) {
+      const target = parent.readLink(name)
+      await options.writer.blob(target.length, [target])
+      return { path: file, entry: { mode: '120000', oid: blobId(options.format, target) } }
+    }
+    // Directories stand for submodules; anything else has no place in a tree.
+    if (!stat.isFile()) return undefined
+    const oid = await writeFile(name, file, { ...options, parent })
+    const mode = (stat.mode & 0o100) === 0 ? '100644' : '100755'
+    return { path: file, entry: { mode, oid } }
+  })
 }
 
 async function writeFile(

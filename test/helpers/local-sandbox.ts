@@ -49,6 +49,16 @@ export async function openLocalSandbox(files: Record<string, string>): Promise<L
       degraded: true,
     },
     exec: (request) => exec(root, request),
+    ...fileOperations(root),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+type FileOperations = Pick<Sandbox, 'readFile' | 'writeFile' | 'removeFile' | 'list' | 'stat'>
+
+function fileOperations(root: string): FileOperations {
+  return {
     async readFile(path, { maxBytes }) {
       const real = await inside(root, path)
       const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW).catch(refuse(path))
@@ -92,8 +102,6 @@ export async function openLocalSandbox(files: Record<string, string>): Promise<L
       })
       return real === undefined ? undefined : await statOf(real).catch(() => undefined)
     },
-    close,
-    [Symbol.asyncDispose]: close,
   }
 }
 

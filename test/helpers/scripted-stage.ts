@@ -10,13 +10,9 @@ import {
 } from '../../src/actions/budget.ts'
 import { runAgentStage } from '../../src/actions/agent.ts'
 import type { AgentDeps, AgentRequest, AgentResult } from '../../src/actions/agent-stage.ts'
-import {
-  createScriptedModel,
-  DEFAULT_RETRY,
-  type Model,
-  seededRandom,
-} from '../../src/model/index.ts'
+import { DEFAULT_RETRY, type Model, seededRandom } from '../../src/model/index.ts'
 import { Script } from '../../src/model/script.ts'
+import { createScriptedModel } from '../../src/model/scripted.ts'
 import type { ToolWorld } from './tool-context.ts'
 
 export const LIMITS: AgentLimits = {

@@ -48,7 +48,7 @@ export function toolWorld(
       path !== undefined &&
       (below(options.denyRead, path) ||
         (capability === 'repo_write' && below(options.denyWrite, path)))
-    const known = ['repo_read', 'repo_write', 'process_exec'].includes(capability)
+    const known = ['repo_read', 'repo_write', 'process_exec', 'model_call'].includes(capability)
     const decision = known && !denied ? 'allow' : 'block'
     gated.push(`${decision} ${capability} ${subject} ${JSON.stringify(resource)}`)
     return {

@@ -204,15 +204,34 @@ test('runAgentStage() refuses a model without a price', async () => {
 
 test('runAgentStage() ends as awaiting_approval when policy wants a person', async () => {
   const world = toolWorld(sandbox)
-  const gate: typeof world.context.gate = async (request) => ({
-    ...(await world.context.gate(request)),
-    decision: 'require_approval',
-  })
+  const gate: typeof world.context.gate = async (request) => {
+    const decision = await world.context.gate(request)
+    const asks = request.capability === 'repo_write'
+    return asks ? { ...decision, decision: 'require_approval' } : decision
+  }
   const { result } = await runStage(
     { ...world, context: { ...world.context, gate } },
     scriptedModel([calls(EDIT)]),
   )
   expect(result).toMatchObject({ verdict: 'awaiting_approval', reason: 'approval_required' })
+})
+
+test.each([
+  ['block', 'blocked', 'policy_blocked'],
+  ['require_approval', 'awaiting_approval', 'approval_required'],
+] as const)('runAgentStage() calls no model when policy says %s', async (word, verdict, reason) => {
+  const world = toolWorld(sandbox)
+  const gate: typeof world.context.gate = async (request) => ({
+    ...(await world.context.gate(request)),
+    decision: word,
+  })
+  const { result, events } = await runStage(
+    { ...world, context: { ...world.context, gate } },
+    scriptedModel([calls(FINISH)]),
+  )
+  expect(result).toMatchObject({ verdict, reason, turns: 0 })
+  expect(events).toEqual([])
+  expect(world.gated).toEqual(['allow model_call agent {"kind":"name","name":"scripted/script"}'])
 })
 
 test('runAgentStage() is cancelled in the middle of an answer and of a tool', async () => {

@@ -8,7 +8,7 @@ import { workspacePath } from '../repo-path.ts'
 import type { EditPlan, FileState, PlannedFile } from './plan-edits.ts'
 
 /** Bytes of a file that can be edited. */
-export const EDITED_BYTES_MAX = 16 * 1024 * 1024
+const EDITED_BYTES_MAX = 16 * 1024 * 1024
 
 /** Throws what the sandbox throws; the files are then as before, or `details.left` names the rest. */
 export async function applyEdits(plan: EditPlan, sandbox: Sandbox): Promise<void> {

@@ -48,7 +48,7 @@ export function joinFile(lines: readonly string[], finalNewline: boolean): strin
   return lines.length === 0 ? '' : `${lines.join('\n')}${finalNewline ? '\n' : ''}`
 }
 
-export function hasBom(text: string): boolean {
+function hasBom(text: string): boolean {
   return text.startsWith(BOM)
 }
 

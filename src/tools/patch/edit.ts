@@ -51,7 +51,7 @@ export interface Edit {
 export const MATCH_TIERS = ['exact', 'eol', 'trailing_ws', 'indent'] as const
 export type MatchTier = (typeof MATCH_TIERS)[number]
 
-export type RejectionCode =
+type RejectionCode =
   | 'patch_syntax'
   | 'patch_too_large'
   | 'unsafe_path'

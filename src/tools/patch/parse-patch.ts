@@ -6,7 +6,7 @@ import { parseUnified } from './parse-unified.ts'
 import type { Counts } from './unified-hunk.ts'
 
 /** Bytes */
-export const PATCH_BYTES_MAX = 16 * 1024 * 1024
+const PATCH_BYTES_MAX = 16 * 1024 * 1024
 
 export type PatchFormat = 'unified' | 'envelope' | 'search_replace'
 
