@@ -10,6 +10,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          // Unit tests share nothing but modules without state; loading those anew for each file costs most of the time.
+          pool: 'threads',
+          isolate: false,
           include: ['{src,scripts}/**/*.test.ts', 'test/architecture/**/*.test.ts'],
         },
       },

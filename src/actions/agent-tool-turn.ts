@@ -101,7 +101,10 @@ async function runGroup(
       const run = await running[index]
       const result = run === undefined ? undefined : await settleCall(tools, run)
       const answer = result ?? (prepared.ok ? notRun(call, 'It was not run') : prepared.result)
-      reservation.settle({ toolCalls: 1, outputBytes: Math.min(answer.outputBytes, room) })
+      // A refusal is our own words, not output that a model could make grow.
+      const outputBytes =
+        run === undefined ? Math.min(answer.outputBytes, room) : answer.outputBytes
+      reservation.settle({ toolCalls: 1, outputBytes })
       take(call, answer)
     }
   } finally {

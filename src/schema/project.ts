@@ -1,16 +1,19 @@
 import { z } from 'zod'
 import { Duration } from './units.ts'
 
+const PLAIN_WORDS =
+  'Expected plain words such as "npm test"; write argv as a list for anything else'
+
 /** A command as argv, or as text that is split at white space (no shell, no quotes). */
 export const ProjectCommand = z.union(
   [
     z.array(z.string().min(1)).min(1),
     z
       .string()
-      .regex(/^[^'"`$|&;<>(){}*?\\\n]*[^\s'"`$|&;<>(){}*?\\][^'"`$|&;<>(){}*?\\\n]*$/)
+      .regex(/^[^'"`$|&;<>(){}*?\\\n]*[^\s'"`$|&;<>(){}*?\\][^'"`$|&;<>(){}*?\\\n]*$/, PLAIN_WORDS)
       .transform((text) => text.trim().split(/\s+/)),
   ],
-  { error: 'Expected plain words such as "npm test"; write argv as a list for anything else' },
+  { error: PLAIN_WORDS },
 )
 export type ProjectCommand = z.infer<typeof ProjectCommand>
 

@@ -21,7 +21,7 @@ import { atPath } from './parents.ts'
 import type { RawChange } from './raw-changes.ts'
 import { type FileStamp, stampOf } from './tree-state.ts'
 
-export type ConflictReason =
+type ConflictReason =
   /** The file is not what the base has. */
   | 'changed'
   /** Something, tracked or not, is where a file has to be added. */

@@ -61,17 +61,6 @@ export async function storeRef(
   throw new OpenExecError('workspace_failed', `Cannot write ref "${update.ref}": ${stderr}`)
 }
 
-/** Commit a ref of the store points to, or undefined. */
-export async function readStoreRef(
-  caller: GitCaller,
-  store: ObjectStore,
-  ref: string,
-): Promise<string | undefined> {
-  const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`]
-  const { code, stdout } = await gitTry(caller, storePlace(store), args)
-  return code === 0 ? stdout.toString('latin1').trim() : undefined
-}
-
 function identityText(value: string, what: string): string {
   if (value !== '' && !/[\p{C}<>]/u.test(value)) return value
   throw new OpenExecError(

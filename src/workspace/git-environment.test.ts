@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { barePlace, gitEnvironment } from './git-environment.ts'
+import { barePlace, gitEnvironment, NOWHERE } from './git-environment.ts'
 
 test('gitEnvironment() names the repository and passes nothing of the caller', () => {
   const environment = gitEnvironment('/bin', barePlace('/store'))
   expect(environment).toMatchObject({
     PATH: '/bin',
-    HOME: '/nonexistent',
+    HOME: NOWHERE,
     GIT_DIR: '/store',
     GIT_COMMON_DIR: '/store',
     GIT_CONFIG_GLOBAL: '/dev/null',

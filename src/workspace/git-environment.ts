@@ -12,6 +12,9 @@ export interface GitPlace {
   indexFile: string | undefined
 }
 
+/** A path that cannot exist on any host, whoever makes directories there. */
+export const NOWHERE = '/dev/null/nowhere'
+
 /** Oldest git whose plumbing and fixes this module relies on. */
 export const GIT_VERSION_MIN: readonly [number, number] = [2, 39]
 
@@ -48,7 +51,7 @@ export function barePlace(gitDir: string): GitPlace {
 export function gitEnvironment(searchPath: string, place: GitPlace): Record<string, string> {
   const environment: Record<string, string> = {
     PATH: searchPath,
-    HOME: '/nonexistent',
+    HOME: NOWHERE,
     LC_ALL: 'C',
     TZ: 'UTC',
     GIT_DIR: place.gitDir,

@@ -37,6 +37,31 @@ export function compileGlob(pattern: string): Glob | undefined {
   return tokens
 }
 
+/**
+ * The components of a pattern: a slash inside brackets separates nothing, an escaped one does.
+ * Undefined for a pattern with an open bracket.
+ */
+export function splitPattern(pattern: string): string[] | undefined {
+  const parts: string[] = []
+  let start = 0
+  for (let at = 0; at < pattern.length; at++) {
+    const byte = pattern.charAt(at)
+    const escapedSlash = byte === '\\' && pattern.charAt(at + 1) === '/'
+    if (byte === '/' || escapedSlash) {
+      parts.push(pattern.slice(start, at))
+      if (escapedSlash) at += 1
+      start = at + 1
+    } else if (byte === '\\') {
+      at += 1
+    } else if (byte === '[') {
+      const set = compileSet(pattern, at + 1)
+      if (set === undefined) return undefined
+      at = set.end
+    }
+  }
+  return [...parts, pattern.slice(start)]
+}
+
 /** Whether the whole name matches. */
 export function matchGlob(glob: Glob, name: string): boolean {
   let at = 0

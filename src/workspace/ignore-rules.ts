@@ -4,7 +4,7 @@
  * is git's, and its cost is bounded (see `glob.ts`).
  */
 import { type BytePath, parentsOf } from './byte-path.ts'
-import { compileGlob, type Glob, matchGlob } from './glob.ts'
+import { compileGlob, type Glob, matchGlob, splitPattern } from './glob.ts'
 
 type Segment = Glob | '**'
 
@@ -82,8 +82,10 @@ function parseRule(line: string): Rule | undefined {
   const nameOnly = !text.includes('/')
   if (text.startsWith('/')) text = text.slice(1)
   if (text === '') return undefined
+  const parts = splitPattern(text)
+  if (parts === undefined) return undefined
   const segments: Segment[] = []
-  for (const part of text.split('/')) {
+  for (const part of parts) {
     const segment = part === '**' ? '**' : compileGlob(part)
     if (segment === undefined) return undefined
     segments.push(segment)

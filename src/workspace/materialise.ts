@@ -5,9 +5,11 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { OpenExecError } from '../schema/index.ts'
 import { type BytePath, fsPath, parentsOf } from './byte-path.ts'
 import type { GitPlace } from './git-environment.ts'
+import type { GitOutput } from './git-process.ts'
 import { encodeIndex, type IndexEntry } from './git-index.ts'
 import { type GitCaller, gitLine, gitStream, gitTry } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
@@ -33,11 +35,20 @@ export async function materialise(
   const indexFile = path.join(slot.index, 'checkout')
   const place: GitPlace = { ...storePlace(store), workTree: slot.tree, indexFile }
   await readTree(caller, place, target.tree)
-  const { code, stderr } = await checkout(caller, place)
-  if (code !== 0)
-    throw new OpenExecError('workspace_failed', `Cannot write the workspace: ${stderr}`)
-  const entries = await settle(caller, place, target)
-  const index = encodeIndex(entries, store.objectFormat)
+  const listed = await listIndex(caller, place)
+  const writing = checkout(caller, place)
+  // Follows git file by file, so that the second pass costs no time of its own.
+  const settling = settle(caller, { ...target, listed, written: progress(slot, listed, writing) })
+  const [written, settled] = await Promise.allSettled([writing, settling])
+  if (written.status === 'rejected') throw written.reason
+  if (written.value.code !== 0) {
+    throw new OpenExecError(
+      'workspace_failed',
+      `Cannot write the workspace: ${written.value.stderr}`,
+    )
+  }
+  if (settled.status === 'rejected') throw settled.reason
+  const index = encodeIndex(settled.value, store.objectFormat)
   fs.writeFileSync(path.join(slot.git, 'index'), index, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, BASE_INDEX), index, { mode: 0o600 })
   fs.rmSync(indexFile, { force: true })
@@ -70,43 +81,81 @@ async function readTree(caller: GitCaller, place: GitPlace, tree: string): Promi
   )
 }
 
-async function checkout(caller: GitCaller, place: GitPlace) {
+/** One worker: files appear in the order of the index. */
+async function checkout(caller: GitCaller, place: GitPlace): Promise<GitOutput> {
   return gitTry(caller, place, ['-c', 'checkout.workers=1', 'checkout-index', '--all', '--quiet'])
 }
+
+async function listIndex(caller: GitCaller, place: GitPlace): Promise<TreeEntry[]> {
+  const entries: TreeEntry[] = []
+  const listing = gitStream(caller, place, ['ls-files', '--stage', '-z'])
+  try {
+    for await (const records of nulRecords(listing.stdout)) {
+      for (const record of records) entries.push(parseTreeEntry(record))
+    }
+    await listing.done
+    return entries
+  } finally {
+    listing.kill()
+  }
+}
+
+/** Waits until git is done with the entry at a position: it is when a later one exists. */
+function progress(
+  slot: Slot,
+  listed: readonly TreeEntry[],
+  writing: Promise<unknown>,
+): (position: number) => Promise<void> | undefined {
+  let ended = false
+  let complete = 0
+  const end = (): void => {
+    ended = true
+  }
+  writing.then(end, end)
+  const look = async (position: number): Promise<void> => {
+    while (!ended && position >= complete) {
+      const ahead = Math.min(position + LOOK_AHEAD, listed.length - 1)
+      const file = fsPath(slot.tree, listed[ahead]?.path ?? '')
+      if (fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined) complete = ahead
+      if (position >= complete) await sleep(LOOK_AGAIN_MS)
+    }
+  }
+  return (position) => (ended || position < complete ? undefined : look(position))
+}
+
+const LOOK_AHEAD = 128
+const LOOK_AGAIN_MS = 2
 
 /** Owner and time of everything, and the stats that result. */
 async function settle(
   caller: GitCaller,
-  place: GitPlace,
-  target: { slot: Slot; owner: Ownership; mtimeS: number },
+  target: {
+    slot: Slot
+    owner: Ownership
+    mtimeS: number
+    listed: readonly TreeEntry[]
+    written(position: number): Promise<void> | undefined
+  },
 ): Promise<IndexEntry[]> {
   const { slot, owner } = target
   const chown = process.getuid?.() === 0
   const pause = pauser(caller.signal)
   const directories = new Set<BytePath>()
   const entries: IndexEntry[] = []
-  const listing = gitStream(caller, place, ['ls-files', '--stage', '-z'])
-  try {
-    for await (const records of nulRecords(listing.stdout)) {
-      for (const record of records) {
-        await pause()
-        const entry = parseTreeEntry(record)
-        for (const parent of parentsOf(entry.path)) {
-          if (directories.has(parent)) break
-          directories.add(parent)
-        }
-        entries.push(settleOne(slot, entry, { owner, chown, mtimeS: target.mtimeS }))
-      }
+  for (const [position, entry] of target.listed.entries()) {
+    const waiting = target.written(position) ?? pause()
+    if (waiting !== undefined) await waiting
+    for (const parent of parentsOf(entry.path)) {
+      if (directories.has(parent)) break
+      directories.add(parent)
     }
-    await listing.done
-  } finally {
-    listing.kill()
+    entries.push(settleOne(slot, entry, { owner, chown, mtimeS: target.mtimeS }))
   }
   if (chown) {
-    fs.lchownSync(slot.tree, owner.uid, owner.gid)
     for (const directory of directories) {
       fs.lchownSync(fsPath(slot.tree, directory), owner.uid, owner.gid)
     }
+    fs.lchownSync(slot.tree, owner.uid, owner.gid)
   }
   return entries
 }

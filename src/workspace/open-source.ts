@@ -9,7 +9,7 @@ import { type BytePath, toText } from './byte-path.ts'
 import type { ObjectFormat } from './content.ts'
 import { type DirtyState, inspectCheckout } from './dirty-checkout.ts'
 import { checkFormat, findRepository, type FoundRepository } from './find-repository.ts'
-import { barePlace, type GitPlace } from './git-environment.ts'
+import { barePlace, NOWHERE, type GitPlace } from './git-environment.ts'
 import { type GitCaller, gitLine, gitStream } from './git.ts'
 import { type ObjectStore, openObjectStore, storePlace } from './object-store.ts'
 import { nulRecords, parseTreeEntry } from './records.ts'
@@ -46,7 +46,7 @@ export interface Source extends FoundRepository {
 }
 
 /** Entries a tree may have before it is refused. */
-export const TREE_ENTRIES_MAX = 1_000_000
+const TREE_ENTRIES_MAX = 1_000_000
 const ALTERNATES_MAX = 16
 const REF_PATTERN = /^(?!-)[A-Za-z0-9._/@{}^~+-]{1,200}$/
 
@@ -110,9 +110,9 @@ export function sourcePlace(found: FoundRepository): GitPlace {
 }
 
 /** The repository's own configuration file, without includes. */
-export async function readConfig(caller: GitCaller, commonDir: string): Promise<RepositoryConfig> {
+async function readConfig(caller: GitCaller, commonDir: string): Promise<RepositoryConfig> {
   const file = path.join(commonDir, 'config')
-  const client = openSourceGit(caller.program, barePlace('/nonexistent'), caller.signal)
+  const client = openSourceGit(caller.program, barePlace(NOWHERE), caller.signal)
   const listed = await client.ask(['config', '--file', file, '--no-includes', '--list', '--null'])
   if (listed === undefined) {
     throw new OpenExecError('repository_invalid', `Cannot read "${file}"`, {

@@ -18,7 +18,7 @@ export interface RawChange {
 }
 
 /** Paths a comparison may name before it is refused. */
-export const CHANGES_MAX = 1_000_000
+const CHANGES_MAX = 1_000_000
 const STATUS = { A: 'added', D: 'deleted', M: 'modified', T: 'type_changed' } as const
 
 /** Every path that differs between two trees of the store, sorted, without rename detection. */

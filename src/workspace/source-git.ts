@@ -5,7 +5,13 @@
  */
 import { GitPluginError, simpleGit } from 'simple-git'
 import { OpenExecError } from '../schema/index.ts'
-import { barePlace, GIT_VERSION_MIN, gitEnvironment, type GitPlace } from './git-environment.ts'
+import {
+  barePlace,
+  GIT_VERSION_MIN,
+  gitEnvironment,
+  type GitPlace,
+  NOWHERE,
+} from './git-environment.ts'
 import { type GitProgram, throwIfCancelled } from './git-process.ts'
 
 export interface SourceGit {
@@ -54,7 +60,7 @@ export function openSourceGit(
 
 /** Throws `workspace_failed` when the host has no git, or one older than 2.39. */
 export async function checkGitVersion(program: GitProgram, signal: AbortSignal): Promise<string> {
-  const answer = await openSourceGit(program, barePlace('/nonexistent'), signal).ask(['--version'])
+  const answer = await openSourceGit(program, barePlace(NOWHERE), signal).ask(['--version'])
   const version = /(\d+)\.(\d+)(?:\.\d+)*/.exec(answer ?? '')
   if (version === null) throw noGit(undefined)
   const [found, major, minor] = [version[0], Number(version[1]), Number(version[2])]

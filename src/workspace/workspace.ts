@@ -35,7 +35,7 @@ export interface Snapshot {
   collisions: NamedPath[]
 }
 
-export interface SnapshotRequest {
+interface SnapshotRequest {
   /** What `changed` is told against. */
   baseTree: string
   limits: SnapshotLimits

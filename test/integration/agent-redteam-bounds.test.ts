@@ -131,7 +131,7 @@ const RUNAWAYS: Attack[] = [
     world: {
       runAction: async () => ({ ok: true, text: `${Math.random()} ${'x'.repeat(3_000_000)}` }),
     },
-    options: { limits: { max_output_bytes: 4_000_000 } },
+    options: { limits: { max_output_bytes: 3_500_000 } },
     verdict: 'budget_exceeded',
     reason: 'output_limit',
   },

@@ -5,7 +5,16 @@ import { expect, test } from 'vitest'
 import { deflateSync } from 'node:zlib'
 import { createHash } from 'node:crypto'
 import type { Workspace } from '../../src/workspace/index.ts'
-import { bench, fingerprint, gitFed, gitIn, gitInside, signal, write } from './workspace-fixture.ts'
+import {
+  bench,
+  fingerprint,
+  gitFed,
+  gitIn,
+  gitInside,
+  shell,
+  signal,
+  write,
+} from './workspace-fixture.ts'
 
 function commitInside(workspace: Workspace, message: string): string {
   gitInside(workspace, 'add', '--all')
@@ -120,7 +129,7 @@ test('collectCommits() survives bombs, links and junk in the object directory', 
   write(objects, `aa/${'c'.repeat(38)}`, 'not zlib')
   fs.symlinkSync('/etc/passwd', path.join(objects, 'aa', 'd'.repeat(38)))
   fs.symlinkSync('/etc', path.join(objects, 'ee'))
-  spawnSync('mkfifo', [path.join(objects, 'aa', 'e'.repeat(38))])
+  shell(objects, `mkfifo aa/${'e'.repeat(38)}`)
   write(workspace.treeDir, 'one', '1')
   const head = commitInside(workspace, 'One')
   expect(await workspace.collectCommits(signal)).toMatchObject({ commit: head })

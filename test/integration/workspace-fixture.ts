@@ -21,7 +21,7 @@ const SEARCH_PATH = process.env['PATH'] ?? ''
 const SANDBOX_ID = process.getuid?.() === 0 ? 200_123 : (process.getuid?.() ?? 0)
 const ENVIRONMENT = {
   PATH: SEARCH_PATH,
-  HOME: '/nonexistent',
+  HOME: '/dev/null/nowhere',
   GIT_CONFIG_NOSYSTEM: '1',
   GIT_CONFIG_GLOBAL: '/dev/null',
   GIT_AUTHOR_NAME: 'Ada',
@@ -43,7 +43,7 @@ export interface Bench {
   snapshot(workspace: Workspace): ReturnType<Workspace['snapshot']>
 }
 
-export interface CreateOptions {
+interface CreateOptions {
   runId?: string
   source?: Source
   history?: 'full' | 'head'
@@ -165,5 +165,9 @@ export function marker(dir: string): {
 
 /** Which shell to run destructive set-up in, quoted names included. */
 export function shell(directory: string, text: string): string {
-  return execFileSync('bash', ['-c', text], { cwd: directory, env: ENVIRONMENT, encoding: 'utf8' })
+  return execFileSync('bash', ['--norc', '-c', text], {
+    cwd: directory,
+    env: ENVIRONMENT,
+    encoding: 'utf8',
+  })
 }
