@@ -14,11 +14,18 @@ export interface StageOutcome {
   reason: Reason | undefined
   /** One or two sentences for a person. */
   detail: string | undefined
-  artifacts: { name: string; sha256: string }[]
-  tree: GitOid | undefined
-  commit: GitOid | undefined
   /** What an agent used of the run's budget. */
   spent: JsonObject | undefined
+}
+
+/** What the attempt made of the tree; `undefined` when nobody could look. */
+export interface Checkpoint {
+  tree: GitOid
+  commit: GitOid | undefined
+  /** Paths that differ from the tree the attempt began with. */
+  changed: number
+  /** Changed paths that policy forbids, for people. */
+  violations: string[]
 }
 
 export interface RunEnd {
@@ -64,12 +71,28 @@ export function endOfError(error: unknown): RunEnd {
       reason: 'internal',
       detail: `Internal error: ${error instanceof Error ? error.message : String(error)}`,
     }
-  const reason =
-    Reason.safeParse(error.details?.['reason']).data ?? REASON_OF[error.code] ?? 'internal'
+  const reason = reasonOf(error)
   const detail = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`
-  if (reason === 'cancelled') return { status: 'cancelled', reason, detail }
-  if (reason === 'approval_required') return { status: 'awaiting_approval', reason, detail }
-  return { status: 'failed', reason, detail }
+  switch (reason) {
+    case 'cancelled':
+      return { status: 'cancelled', reason, detail }
+    case 'approval_required':
+      return { status: 'awaiting_approval', reason, detail }
+    case 'cost_limit':
+      return { status: 'budget_exceeded', reason, detail }
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- all others are failures
+    default:
+      return { status: 'failed', reason, detail }
+  }
+}
+
+function reasonOf({ code, details }: OpenExecError): Reason {
+  const named = Reason.safeParse(details?.['reason']).data
+  if (named !== undefined) return named
+  // A workspace with more files or bytes than a snapshot takes; its wall clock is the host's matter.
+  const limit = details?.['limit']
+  if (code === 'workspace_failed' && limit !== undefined && limit !== 'wall') return 'disk_limit'
+  return REASON_OF[code] ?? 'internal'
 }
 
 /** A run's signal is aborted with the `OpenExecError` that says why. */
@@ -83,6 +106,7 @@ export function endOfAbort(signal: AbortSignal): RunEnd {
 
 const BLOCKED: readonly Reason[] = [
   'policy_blocked',
+  'policy_violation',
   'confinement_unsupported',
   'confinement_weaker',
   'network_unavailable',
@@ -102,8 +126,8 @@ const FOUND: readonly Reason[] = [
 
 /** The verdict of a stage attempt that ended with an error. */
 export function verdictOf({ status, reason }: RunEnd): Verdict {
-  if (status === 'cancelled') return 'cancelled'
-  if (status === 'awaiting_approval') return 'awaiting_approval'
+  if (status === 'cancelled' || status === 'awaiting_approval' || status === 'budget_exceeded')
+    return status
   if (reason === undefined) return 'error'
   if (reason === 'timed_out' || reason === 'wall_limit') return 'timed_out'
   if (BLOCKED.includes(reason)) return 'blocked'

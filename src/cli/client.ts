@@ -22,6 +22,15 @@ export async function bodyOf<Body>(pending: Promise<Answer<Body>>): Promise<Body
   throw errorOf(answer.status, await answer.text())
 }
 
+/** The name of an artifact as one part of an address, whatever characters it has. */
+export function addressPart(name: string): string {
+  if (/^\.{0,2}$/.test(name))
+    throw new OpenExecError('not_found', `Cannot find artifact "${name}"`, {
+      hint: 'List what there is with `openexec artifacts RUN`',
+    })
+  return Buffer.from(name).toString('hex').replace(/../g, '%$&')
+}
+
 /** For answers that carry bytes and not JSON. */
 export async function bytesOf(
   pending: Promise<{

@@ -27,6 +27,22 @@ export function withStateOptions(command: Command): Command {
     .option('--state <dir>', 'state directory (default: .openexec in the repository)')
 }
 
+/** The argument `<run>`: a whole id or a unique prefix of one. */
+export function withRun(command: Command): Command {
+  return command.argument('<run>', 'id of a run, or the beginning of one', runPrefix)
+}
+
+const PREFIX = /^(?:run_)?[0-9a-hjkmnp-tv-z]{1,16}$/
+
+/** Refused here already, because an id becomes a part of an address. */
+function runPrefix(text: string): string {
+  const prefix = text.trim().toLowerCase()
+  if (PREFIX.test(prefix)) return prefix
+  throw new OpenExecError('bad_request', `Cannot find run "${text}": expected a run id`, {
+    hint: 'List runs with `openexec ps`; the first characters of an id are enough',
+  })
+}
+
 /** Opens the connection, runs `work`, and closes it on every path. */
 export async function using<T>(
   context: CommandContext,
@@ -51,9 +67,17 @@ export async function using<T>(
 export const READ = { state_needed: 'existing', launch: 'here' } as const
 export const CATALOG = { state_needed: 'nothing', launch: 'here', from: {} } as const
 
-/** A count from the command line. Throws `bad_request`. */
-export function wholeNumber(name: string, text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new OpenExecError('bad_request', `Cannot use ${name} "${text}": expected a whole number`)
+/** A count from the command line, `min` to `max`. Throws `bad_request`. */
+export function wholeNumber(
+  name: string,
+  text: string,
+  { min, max }: { min: number; max: number },
+): number {
+  const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  const expected = max === Number.MAX_SAFE_INTEGER ? `from ${min} on` : `from ${min} to ${max}`
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot use ${name} "${text}": expected a whole number ${expected}`,
+  )
 }

@@ -46,13 +46,18 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     cwd: io.cwd,
     log: { info: io.err, warn: io.err },
     signal: io.signal,
-    detach: options.launch === 'worker' ? spawnWorker : undefined,
+    detach: options.launch === 'worker' ? (run, dir) => spawnWorker(io, run, dir) : undefined,
   })
   return {
-    client: createClient('http://openexec.internal', app.fetch),
+    client: createClient('http://openexec.internal', interruptible(io, app.fetch)),
     repo,
     close: () => app.close(),
   }
+}
+
+/** Ctrl-C ends what is asked for just now; what is asked after it (`cancel`, a result) still goes through. */
+function interruptible({ signal }: Io, fetcher: typeof fetch): typeof fetch {
+  return (input, init) => fetcher(input, signal.aborted ? init : { signal, ...init })
 }
 
 function stateDirectory(io: Io, named: string | undefined, repo: string | undefined): string {

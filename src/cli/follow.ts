@@ -1,29 +1,54 @@
 /** Reads the NDJSON stream of a run frame by frame. */
-import { type RunId, WireFrame } from '../schema/index.ts'
+import { OpenExecError, type RunId, WireFrame } from '../schema/index.ts'
 import { type Client, errorOf } from './client.ts'
 
 const LINE_CHARS_MAX = 16 * 1024 * 1024
 
-export async function* followRun(
-  client: Client,
-  options: { run: RunId; after: number; live: boolean },
-): AsyncGenerator<WireFrame> {
-  const answer = await client.v1.runs[':id'].stream.$get({
-    param: { id: options.run },
-    query: { after: String(options.after), live: options.live ? 'true' : 'false' },
-  })
-  if (!answer.ok || answer.body === null) throw errorOf(answer.status, await answer.text())
-  for await (const line of linesOf(answer.body)) yield WireFrame.parse(JSON.parse(line))
+interface FollowRunOptions {
+  run: RunId
+  /** `seq` of the last event already seen. */
+  after: number
+  /** Goes on until the run ends or waits for a person. */
+  live: boolean
+  /** Ends the reading, not the run. */
+  signal: AbortSignal
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+export async function* followRun(
+  client: Client,
+  { run, after, live, signal }: FollowRunOptions,
+): AsyncGenerator<WireFrame> {
+  const answer = await client.v1.runs[':id'].stream.$get({
+    param: { id: run },
+    query: { after: String(after), live: live ? 'true' : 'false' },
+  })
+  if (!answer.ok || answer.body === null) throw errorOf(answer.status, await answer.text())
+  for await (const line of linesOf(answer.body, signal)) yield WireFrame.parse(JSON.parse(line))
+}
+
+async function* linesOf(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const reader = body.getReader()
+  const cancel = () => void reader.cancel().catch(() => {})
+  if (signal.aborted) cancel()
+  signal.addEventListener('abort', cancel, { once: true })
   const decoder = new TextDecoder()
   let rest = ''
-  for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true })
-    const lines = rest.split('\n')
-    rest = lines.pop() ?? ''
-    if (rest.length > LINE_CHARS_MAX) throw new Error('Cannot read the stream: a line has no end')
-    for (const line of lines) if (line !== '') yield line
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      rest += decoder.decode(value, { stream: true })
+      const lines = rest.split('\n')
+      rest = lines.pop() ?? ''
+      if (rest.length > LINE_CHARS_MAX)
+        throw new OpenExecError('internal', 'Cannot read the stream of the run: a line has no end')
+      for (const line of lines) if (line !== '') yield line
+    }
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    cancel()
   }
 }

@@ -3,7 +3,7 @@ export interface Io {
   cwd: string
   /** A line of result on stdout. */
   out(line: string): void
-  /** Bytes of result on stdout; resolves when the reader has room again. */
+  /** Bytes of result on stdout; resolves when the reader has room again, or is gone. */
   write(bytes: Uint8Array): Promise<void>
   /** A line for a person on stderr. */
   err(line: string): void
@@ -11,8 +11,12 @@ export interface Io {
   stdoutIsTerminal: boolean
   stderrIsTerminal: boolean
   colour: boolean
-  /** Aborts on the first Ctrl-C or SIGTERM. */
+  /** Aborts on the first Ctrl-C or SIGTERM, and when nobody reads stdout any more. */
   signal: AbortSignal
-  readFile(path: string): Promise<Uint8Array>
+  /** Whether `signal` aborted because the reader of stdout went away. */
+  readerIsGone(): boolean
+  /** Throws `bad_request` when it cannot be read or is larger. */
+  readFile(path: string, maxBytes: number): Promise<Uint8Array>
+  /** Throws `bad_request` when it cannot be written. */
   writeFile(path: string, content: Uint8Array): Promise<void>
 }

@@ -1,18 +1,12 @@
 /** argv → command → exit code. The only place that ends the process. */
-import { Command, CommanderError } from 'commander'
-import { readFileSync } from 'node:fs'
+import { CommanderError } from 'commander'
 import { readConfig } from '../config.ts'
 import { ERROR_TABLE, OpenExecError, toErrorBody } from '../schema/index.ts'
 import type { CommandContext } from './command-context.ts'
-import { registerCatalog } from './commands/catalog.ts'
-import { registerControl } from './commands/control.ts'
-import { registerMaintain } from './commands/maintain.ts'
-import { registerRead } from './commands/read.ts'
-import { registerResults } from './commands/results.ts'
-import { registerRun } from './commands/run.ts'
 import type { Io } from './io.ts'
 import { paint, printJson } from './print.ts'
 import { openProcessIo } from './process-io.ts'
+import { createProgram } from './program.ts'
 
 const USAGE_EXIT = 2
 
@@ -21,6 +15,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { io, close } = openProcessIo(config)
   let exitCode = 0
   const dashes = argv.indexOf('--')
+  // What comes after `--` is the task's own and never an option of ours.
+  const words = dashes === -1 ? argv : argv.slice(0, dashes)
   const context: CommandContext = {
     io,
     config,
@@ -31,40 +27,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     now: Date.now,
   }
   try {
-    const words = dashes === -1 ? argv : argv.slice(0, dashes)
     await createProgram(context).parseAsync([...words], { from: 'user' })
     return exitCode
   } catch (error) {
-    return reportFailure(io, error, argv.includes('--json'))
+    return reportFailure(io, error, words.includes('--json'))
   } finally {
     await close()
   }
 }
 
-function createProgram(context: CommandContext): Command {
-  const program = new Command('openexec')
-    .description('Runs what nobody has to trust, each run in a container of its own, and proves what was enforced.')
-    .version(versionOf(), '-V, --version')
-    .exitOverride()
-    .showSuggestionAfterError()
-    .configureOutput({ writeErr: (text) => context.io.err(text.trimEnd()), writeOut: (text) => context.io.out(text.trimEnd()) })
-    .addHelpText('after', '\nStart with: openexec doctor · openexec run --help · openexec blueprint list')
-  registerRun(program, context)
-  registerRead(program, context)
-  registerResults(program, context)
-  registerControl(program, context)
-  registerCatalog(program, context)
-  registerMaintain(program, context)
-  for (const command of everyCommand(program)) command.exitOverride().showHelpAfterError('(see --help)')
-  return program
-}
-
-function everyCommand(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...everyCommand(child)])
-}
-
 function reportFailure(io: Io, error: unknown, json: boolean): number {
-  // commander has already written its message; help and version end with 0.
+  // Help and version are shown by commander; only help that nobody asked for is a usage error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT
   const body = toErrorBody(error)
   if (json) printJson(io, { error: body })
@@ -72,15 +45,9 @@ function reportFailure(io: Io, error: unknown, json: boolean): number {
     io.err(`${paint(io, 'red', 'error')}: ${body.message}`)
     if (body.hint !== undefined) io.err(`  ${body.hint.replaceAll('\n', '\n  ')}`)
   }
-  if (!(error instanceof OpenExecError)) io.err(error instanceof Error ? (error.stack ?? '') : String(error))
+  if (!(error instanceof OpenExecError))
+    io.err(error instanceof Error ? (error.stack ?? error.message) : String(error))
   return ERROR_TABLE[body.code].exit
-}
-
-function versionOf(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  const parsed: unknown = JSON.parse(text)
-  const version = parsed !== null && typeof parsed === 'object' && 'version' in parsed ? parsed.version : ''
-  return String(version)
 }
 
 process.exitCode = await main(process.argv.slice(2))

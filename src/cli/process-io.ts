@@ -1,60 +1,120 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { once } from 'node:events'
+/** The real terminal, files and signals. */
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import type { Config } from '../config.ts'
 import { OpenExecError } from '../schema/index.ts'
 import type { Io } from './io.ts'
 
-/** The real terminal, files and signals. The second Ctrl-C ends the process at once. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const EXIT_OF = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+/** The first signal asks for an orderly end, the second one ends the process at once. */
 export function openProcessIo(config: Config): { io: Io; close(): Promise<void> } {
   const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
-    stop.abort(new OpenExecError('cancelled', `Cancelled by ${signal}`))
+  const { stdout, stderr } = process
+  let readerIsGone = false
+  const onSignal = (signal: (typeof SIGNALS)[number]) => {
+    if (!stop.signal.aborted)
+      return stop.abort(new OpenExecError('cancelled', `Cancelled by ${signal}`))
+    stderr.write('Ended without clean-up: `openexec gc` removes what is left\n')
+    process.exit(EXIT_OF[signal])
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
-  // A reader that goes away (`| head`) ends the output, not the run's clean-up.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stop.abort())
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  // A reader that goes away (`| head`) ends the run in good order; one of progress lines does not.
+  stdout.on('error', () => {
+    readerIsGone = !stop.signal.aborted
+    stop.abort(new OpenExecError('cancelled', 'Cancelled because nobody reads the output any more'))
+  })
+  stderr.on('error', () => {})
   const io: Io = {
     cwd: process.cwd(),
-    out: (line) => void process.stdout.write(`${line}\n`),
-    write: (bytes) => writeTo(process.stdout, bytes),
-    err: (line) => void process.stderr.write(`${line}\n`),
-    writeError: (bytes) => writeTo(process.stderr, bytes),
-    stdoutIsTerminal: process.stdout.isTTY,
-    stderrIsTerminal: process.stderr.isTTY,
-    colour: config.colour && process.stderr.isTTY && process.stdout.isTTY,
+    out: (line) => writeLine(stdout, line),
+    write: (bytes) => writeTo(stdout, bytes),
+    err: (line) => writeLine(stderr, line),
+    writeError: (bytes) => writeTo(stderr, bytes),
+    stdoutIsTerminal: stdout.isTTY,
+    stderrIsTerminal: stderr.isTTY,
+    colour: config.colour && !config.ci && stderr.isTTY && stdout.isTTY,
     signal: stop.signal,
+    readerIsGone: () => readerIsGone,
     readFile: readUserFile,
-    writeFile: (path, content) => writeFile(path, content),
+    writeFile: writeUserFile,
   }
   return {
     io,
     async close() {
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal)
-      await flushed(process.stdout)
-      await flushed(process.stderr)
+      for (const signal of SIGNALS) process.off(signal, onSignal)
+      await flushed(stdout)
+      await flushed(stderr)
     },
   }
 }
 
-async function writeTo(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
-  if (bytes.length === 0 || stream.destroyed) return
-  if (stream.write(bytes)) return
-  await Promise.race([once(stream, 'drain'), once(stream, 'close')])
+type Stream = NodeJS.WriteStream
+
+function isOpen(stream: Stream): boolean {
+  return !stream.destroyed && stream.errored === null
 }
 
-async function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.destroyed || stream.writableLength === 0) return
+function writeLine(stream: Stream, line: string): void {
+  if (isOpen(stream)) stream.write(`${line}\n`)
+}
+
+async function writeTo(stream: Stream, bytes: Uint8Array): Promise<void> {
+  if (bytes.length === 0 || !isOpen(stream) || stream.write(bytes)) return
+  await new Promise<void>((resolve) => {
+    const ends = ['drain', 'error', 'close'] as const
+    const settle = () => {
+      for (const end of ends) stream.off(end, settle)
+      resolve()
+    }
+    for (const end of ends) stream.on(end, settle)
+  })
+}
+
+async function flushed(stream: Stream): Promise<void> {
+  if (!isOpen(stream) || stream.writableLength === 0) return
   await new Promise<void>((resolve) => {
     stream.write('', () => resolve())
   })
 }
 
-async function readUserFile(path: string): Promise<Uint8Array> {
+/** Reads pipes too (`<(git diff)`), and never more than it has to. */
+async function readUserFile(path: string, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
+  let size = 0
   try {
-    return await readFile(path)
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-    throw new OpenExecError('bad_request', `Cannot read "${path}": ${code}`, { cause: error })
+    for await (const chunk of createReadStream(path)) {
+      const bytes = Buffer.from(chunk)
+      chunks.push(bytes)
+      size += bytes.length
+      if (size > maxBytes) break
+    }
+  } catch (cause) {
+    throw new OpenExecError('bad_request', `Cannot read "${path}": ${whyNot(cause)}`, { cause })
   }
+  if (size <= maxBytes) return Buffer.concat(chunks)
+  throw new OpenExecError('bad_request', `Cannot read "${path}": it is larger than ${maxBytes} bytes`)
+}
+
+async function writeUserFile(path: string, content: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, content)
+  } catch (cause) {
+    throw new OpenExecError('bad_request', `Cannot write "${path}": ${whyNot(cause)}`, { cause })
+  }
+}
+
+const WORDS: Record<string, string> = {
+  ENOENT: 'there is no such file or directory',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is no directory',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the file system is read-only',
+}
+
+function whyNot(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  return WORDS[code] ?? code
 }

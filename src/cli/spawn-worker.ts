@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { OpenExecError, type Run } from '../schema/index.ts'
+import type { Run } from '../schema/index.ts'
+import type { Io } from './io.ts'
 
 /** Starts a process of its own that executes the run and outlives this one; it logs beside the run. */
-export function spawnWorker(run: Run, stateDir: string): void {
+export function spawnWorker(io: Io, run: Run, stateDir: string): void {
   const entry = process.argv[1]
   if (entry === undefined) throw new Error('Cannot start a worker: the program has no file')
   const directory = join(stateDir, 'runs', run.id)
@@ -16,9 +17,9 @@ export function spawnWorker(run: Run, stateDir: string): void {
       detached: true,
       stdio: ['ignore', log, log],
     })
-    worker.on('error', (cause) => {
-      throw new OpenExecError('internal', `Cannot start a worker for run "${run.id}"`, { cause })
-    })
+    worker.on('error', (error) =>
+      io.err(`Cannot start a worker: ${error.message}; go on with: openexec resume ${run.id}`),
+    )
     worker.unref()
   } finally {
     closeSync(log)

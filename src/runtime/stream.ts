@@ -1,18 +1,23 @@
 /**
  * Events and output of a run in one stream. Each source is read from what is stored, so a slow
- * reader holds nothing up; between the two only a few frames are in memory.
+ * reader holds nothing up; between the two only a few frames are in memory. What a command wrote
+ * comes before the event that it has ended.
  */
 import { followOutput, runDirectory } from '../artifacts/index.ts'
 import type { Timeline } from '../events/index.ts'
-import { exitCodeOf, type RunId } from '../schema/index.ts'
-import { getRun, type State } from '../state/index.ts'
+import { exitCodeOf, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
+import { getRun, lastEvent, type State } from '../state/index.ts'
 import type { FollowOptions, StreamFrame } from './runtime.ts'
 
 export interface StreamDeps {
   state: State
   timeline: Timeline
   root: string
+  /** Whether nothing more will come although the run has not ended; looked at every second. */
+  isAbandoned(id: RunId): boolean
 }
+
+const WATCH_MS = 1000
 
 export async function* streamRun(
   deps: StreamDeps,
@@ -21,23 +26,70 @@ export async function* streamRun(
 ): AsyncGenerator<StreamFrame> {
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
+  const looks = createLooks(both)
   let eventsOver = !live
   const events = async function* (): AsyncGenerator<StreamFrame> {
-    yield* live ? liveEvents(deps, id, { after, signal: both }) : storedEvents(deps, id, after)
+    if (!live) yield* storedEvents(deps, id, after)
+    else {
+      for await (const frame of liveEvents(deps, id, { after, signal: both })) {
+        if (frame.event.type === 'command_completed') await looks.next()
+        yield frame
+      }
+    }
     eventsOver = true
   }
-  const output = outputFrames(deps, id, { isOver: () => eventsOver, signal: both })
+  const isOver = () => {
+    looks.begin()
+    return eventsOver
+  }
+  const watch = setInterval(() => {
+    if (live && deps.isAbandoned(id)) stop.abort()
+  }, WATCH_MS)
   try {
-    yield* merge([events(), output])
+    yield* merge([events(), outputFrames(deps, id, { isOver, signal: both })])
     if (signal.aborted) return
     const run = getRun(deps.state.db, id)
     yield { type: 'end', status: run.status, exit_code: exitCodeOf(run) }
   } finally {
+    clearInterval(watch)
     stop.abort()
   }
 }
 
-async function* storedEvents(deps: StreamDeps, id: RunId, after: number): AsyncGenerator<StreamFrame> {
+interface Looks {
+  begin(): void
+  /** Settles when a look at the output that began after this call is over. */
+  next(): Promise<void>
+}
+
+function createLooks(signal: AbortSignal): Looks {
+  let begun = 0
+  let waiting: { until: number; settle(): void }[] = []
+  signal.addEventListener('abort', () => {
+    for (const { settle } of waiting) settle()
+  })
+  return {
+    begin() {
+      begun += 1
+      for (const { until, settle } of waiting) if (begun >= until) settle()
+      waiting = waiting.filter(({ until }) => begun < until)
+    },
+    next: () =>
+      new Promise((settle) => {
+        if (signal.aborted) return settle()
+        // The next look begins after this call; when the one after it begins, that one is over.
+        waiting.push({ until: begun + 2, settle })
+      }),
+  }
+}
+
+type EventFrame = Extract<StreamFrame, { type: 'event' }>
+
+async function* storedEvents(
+  deps: StreamDeps,
+  id: RunId,
+  after: number,
+): AsyncGenerator<StreamFrame> {
   const limit = 500
   for (let cursor = after; ; ) {
     const batch = deps.timeline.read(id, { after: cursor, limit })
@@ -49,14 +101,22 @@ async function* storedEvents(deps: StreamDeps, id: RunId, after: number): AsyncG
 
 /** Until the run has ended, or waits for a person. */
 async function* liveEvents(
-  deps: StreamDeps,
+  { state, timeline }: StreamDeps,
   id: RunId,
   { after, signal }: { after: number; signal: AbortSignal },
-): AsyncGenerator<StreamFrame> {
-  for await (const event of deps.timeline.follow(id, { after, untilEnd: true, signal })) {
+): AsyncGenerator<EventFrame> {
+  if (rests(state, id) && after >= (lastEvent(state.db, id)?.seq ?? 0)) return
+  for await (const event of timeline.follow(id, { after, untilEnd: true, signal })) {
     yield { type: 'event', event }
-    if (event.type === 'run_paused' && getRun(deps.state.db, id).status !== 'running') return
+    if (event.type === 'run_paused' && getRun(state.db, id).status !== 'running') return
   }
+}
+
+/** Whether nobody is about to add an event. */
+function rests({ db }: State, id: RunId): boolean {
+  const { status, owner } = getRun(db, id)
+  if (TERMINAL_STATUSES.some((terminal) => terminal === status)) return true
+  return owner === undefined && (status === 'paused' || status === 'awaiting_approval')
 }
 
 async function* outputFrames(

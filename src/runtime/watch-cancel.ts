@@ -12,24 +12,32 @@ export interface ExecutionSignal {
   stop(): void
 }
 
+export interface ExecutionLimits {
+  caller: AbortSignal
+  /** Wall-clock limit of the run, in `ms`. */
+  wallMs: number
+  /** What is left of it. */
+  deadlineInMs: number
+}
+
 export function executionSignal(
   state: State,
   id: RunId,
-  options: { caller: AbortSignal; deadlineInMs: number },
+  { caller, wallMs, deadlineInMs }: ExecutionLimits,
 ): ExecutionSignal {
   const own = new AbortController()
   const poll = setInterval(() => {
-    if (getRun(state.db, id).cancelRequested) own.abort(cancelledError())
+    if (isCancelled(state, id)) own.abort(new OpenExecError('cancelled', 'Cancelled on request'))
   }, POLL_MS)
   const deadline = setTimeout(() => {
     own.abort(
-      new OpenExecError('timed_out', `Cannot go on with the run: it took longer than allowed`, {
+      new OpenExecError('timed_out', `Cannot go on with the run: it took longer than ${wallMs} ms`, {
         hint: 'Raise --timeout, or limits.wall of the policy',
       }),
     )
-  }, options.deadlineInMs)
+  }, deadlineInMs)
   return {
-    signal: AbortSignal.any([options.caller, own.signal]),
+    signal: AbortSignal.any([caller, own.signal]),
     stop() {
       clearInterval(poll)
       clearTimeout(deadline)
@@ -37,6 +45,11 @@ export function executionSignal(
   }
 }
 
-function cancelledError(): OpenExecError {
-  return new OpenExecError('cancelled', 'Cancelled on request')
+/** A database that cannot be read just now is no reason to stop: whoever needs it next will say so. */
+function isCancelled(state: State, id: RunId): boolean {
+  try {
+    return getRun(state.db, id).cancelRequested
+  } catch {
+    return false
+  }
 }

@@ -36,7 +36,8 @@ test('openState() makes a private directory and a private file', () => {
   const modes = readdirSync(join(dir.path, 'state')).map(
     (name) => statSync(join(dir.path, 'state', name)).mode & 0o777,
   )
-  expect(modes).toEqual([0o600, 0o600, 0o600])
+  // The database with its two siblings, and the mark of the directory.
+  expect(modes.sort()).toEqual([0o400, 0o600, 0o600, 0o600])
 })
 
 test('openState() closes a file that others could read', () => {
@@ -107,6 +108,7 @@ test('openState() applies a new migration to an old database, whole or not at al
 test('openState() refuses a damaged file', () => {
   using dir = openTestDir()
   const file = join(dir.path, 'openexec.db')
+  openState({ file })[Symbol.dispose]()
   writeFileSync(
     file,
     'This is not a database, and it is longer than a header of SQLite is. '.repeat(20),

@@ -57,19 +57,19 @@ interface OpenStateOptions {
  */
 export function openState(options: OpenStateOptions): State {
   const { file, migrationsDir = SHIPPED_MIGRATIONS, readonly = false } = options
-  if (file !== ':memory:') prepareStateFile(file, { create: !readonly })
+  const secret = file === ':memory:' ? undefined : prepareStateFile(file, { create: !readonly })
   const connection = connect(file, readonly)
   try {
     connection.pragma('trusted_schema = OFF')
     connection.pragma('cell_size_check = ON')
     connection.pragma('foreign_keys = ON')
-    if (readonly) checkMigrated(connection, { file, migrationsDir })
+    if (readonly) checkMigrated(connection, { file, migrationsDir, secret })
     else {
       useWriteAheadLog(connection, { limitMs: BUSY_TIMEOUT_MS })
       connection.pragma('synchronous = FULL')
       connection.pragma('recursive_triggers = ON')
       connection.pragma(`journal_size_limit = ${JOURNAL_BYTES_MAX}`)
-      migrate(connection, { file, migrationsDir })
+      migrate(connection, { file, migrationsDir, secret })
     }
     return createState(connection, file, readonly)
   } catch (error) {

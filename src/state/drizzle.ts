@@ -10,7 +10,7 @@ import type * as Core from 'drizzle-orm/sqlite-core'
 const load = createRequire(import.meta.url)
 
 // The package ships the same code in both forms, with the same types.
-export const { and, asc, desc, eq, gt, gte, inArray, isNull, lt, notExists, notInArray, sql } = load(
+export const { and, asc, count, desc, eq, gt, gte, inArray, isNull, lt, notExists, notInArray, sql } = load(
   'drizzle-orm',
 ) as typeof Orm
 export const { drizzle } = load('drizzle-orm/better-sqlite3') as typeof Driver

@@ -1,6 +1,6 @@
 /** Rows of the timeline. What they mean and how they are chained is told in `events/`. */
-import { and, asc, desc, eq, gt, sql } from './drizzle.ts'
-import { type Event, JsonObject, OpenExecError, type RunId } from '../schema/index.ts'
+import { and, asc, count, desc, eq, gt, sql } from './drizzle.ts'
+import { type Event, type EventType, JsonObject, OpenExecError, type RunId } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
 import { prepared } from './prepared.ts'
@@ -46,6 +46,23 @@ const selectAfter = prepared((db) =>
     .prepare(),
 )
 
+const selectOfType = prepared((db) =>
+  db
+    .select()
+    .from(events)
+    .where(and(eq(events.runId, sql.placeholder('run')), eq(events.type, sql.placeholder('type'))))
+    .orderBy(asc(events.seq))
+    .prepare(),
+)
+
+const countOfType = prepared((db) =>
+  db
+    .select({ number: count() })
+    .from(events)
+    .where(and(eq(events.runId, sql.placeholder('run')), eq(events.type, sql.placeholder('type'))))
+    .prepare(),
+)
+
 /** Where the chain of a run ends. */
 type ChainEnd = Pick<Event, 'seq' | 'hash' | 'replayHash'>
 
@@ -77,12 +94,22 @@ export function readEvents(
   runId: RunId,
   { after, limit }: { after: number; limit: number },
 ): Event[] {
-  const rows = selectAfter(db).all({ run: runId, after, limit })
-  return rows.map((row) => {
-    const { position: _, runId: run, payload, volatile, ...rest } = omitNulls(row)
-    const parse = (text: string) => parseObject(text, { run, seq: row.seq })
-    return { v: 1, run, ...rest, payload: parse(payload), volatile: parse(volatile) }
-  })
+  return selectAfter(db).all({ run: runId, after, limit }).map(eventOf)
+}
+
+/** All events of one type, oldest first. Throws `state_corrupt` for a row that holds no JSON. */
+export function readEventsOfType(db: Db, runId: RunId, type: EventType): Event[] {
+  return selectOfType(db).all({ run: runId, type }).map(eventOf)
+}
+
+export function countEvents(db: Db, runId: RunId, type: EventType): number {
+  return countOfType(db).get({ run: runId, type })?.number ?? 0
+}
+
+function eventOf(row: typeof events.$inferSelect): Event {
+  const { position: _, runId: run, payload, volatile, ...rest } = omitNulls(row)
+  const parse = (text: string) => parseObject(text, { run, seq: row.seq })
+  return { v: 1, run, ...rest, payload: parse(payload), volatile: parse(volatile) }
 }
 
 function parseObject(text: string, { run, seq }: { run: RunId; seq: number }): JsonObject {

@@ -24,12 +24,13 @@ export {
 } from './cache-entries.ts'
 export { type Db, openState, type State } from './database.ts'
 export { deleteRun } from './delete-run.ts'
-export { insertEvent, lastEvent, readEvents } from './events.ts'
+export { countEvents, insertEvent, lastEvent, readEvents, readEventsOfType } from './events.ts'
 export { findRun } from './find-run.ts'
 export {
   claimRun,
   getRun,
   insertRun,
+  latestRunOfTask,
   listRuns,
   listUnfinishedRuns,
   releaseRun,

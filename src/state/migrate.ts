@@ -13,6 +13,8 @@ import { OpenExecError } from '../schema/index.ts'
 
 /** Marks the file as ours in its header: "OExc". */
 const APPLICATION_ID = 0x4f457863
+/** Row of `meta` that repeats the secret of the state directory. */
+const SECRET_KEY = 'directory'
 const NAME = /^(\d{4})_[a-z0-9_]+\.sql$/
 
 interface Migration {
@@ -25,24 +27,26 @@ interface Migration {
 interface MigrateOptions {
   file: string
   migrationsDir: string
+  /** Of the directory the database lies in; `undefined` for one in memory. */
+  secret: string | undefined
 }
 
 /** Throws `state_too_new`, `state_corrupt` (not ours) or `state_unusable` (changed migration). */
 export function migrate(connection: SqliteDatabase.Database, options: MigrateOptions): void {
   const migrations = readMigrations(options.migrationsDir)
-  refuseForeign(connection, options.file)
+  refuseForeign(connection, options)
   for (const migration of pendingOf(connection, migrations, options.file))
     connection
       .transaction(() => {
         const pending = pendingOf(connection, migrations, options.file)
-        if (pending.includes(migration)) applyMigration(connection, migration, options.file)
+        if (pending.includes(migration)) applyMigration(connection, migration, options)
       })
       .immediate()
 }
 
 /** The same checks for a database that must not be changed; `state_unusable` when it is too old. */
 export function checkMigrated(connection: SqliteDatabase.Database, options: MigrateOptions): void {
-  refuseForeign(connection, options.file)
+  refuseForeign(connection, options)
   const pending = pendingOf(connection, readMigrations(options.migrationsDir), options.file)
   if (pending.length === 0) return
   throw new OpenExecError(
@@ -65,10 +69,24 @@ function readMigrations(dir: string): Migration[] {
   })
 }
 
-function refuseForeign(connection: SqliteDatabase.Database, file: string): void {
+/** Nothing of a database is run or believed before it is known to be the one made here. */
+function refuseForeign(
+  connection: SqliteDatabase.Database,
+  { file, secret }: MigrateOptions,
+): void {
   const id = connection.pragma('application_id', { simple: true })
   const tables = connection.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
-  if (id === APPLICATION_ID || (id === 0 && tables === 0)) return
+  if (id === 0 && tables === 0) return
+  if (id === APPLICATION_ID) {
+    if (secret === undefined || secret === readSecret(connection)) return
+    throw new OpenExecError(
+      'state_corrupt',
+      `Cannot use "${file}": it is not the database that was made in this directory`,
+      {
+        hint: 'A repository can bring such a file. Remove it if you do not know it, or name another state directory',
+      },
+    )
+  }
   throw new OpenExecError(
     'state_corrupt',
     `Cannot use "${file}": it is not a database of OpenExec`,
@@ -76,6 +94,14 @@ function refuseForeign(connection: SqliteDatabase.Database, file: string): void 
       hint: 'Name another state directory, or move the file away',
     },
   )
+}
+
+function readSecret(connection: SqliteDatabase.Database): unknown {
+  const isTable = connection
+    .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'")
+    .get()
+  if (isTable === undefined) return undefined
+  return connection.prepare(`SELECT value FROM meta WHERE key = '${SECRET_KEY}'`).pluck().get()
 }
 
 function pendingOf(
@@ -118,7 +144,7 @@ function readApplied(connection: SqliteDatabase.Database): Map<number, string> {
 function applyMigration(
   connection: SqliteDatabase.Database,
   { version, name, sql, checksum }: Migration,
-  file: string,
+  { file, secret }: MigrateOptions,
 ): void {
   if (version === 1) {
     connection.pragma(`application_id = ${APPLICATION_ID}`)
@@ -127,6 +153,8 @@ function applyMigration(
     )
   }
   connection.exec(sql)
+  if (version === 1 && secret !== undefined)
+    connection.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run(SECRET_KEY, secret)
   const broken = connection.pragma('foreign_key_check')
   if (Array.isArray(broken) && broken.length > 0)
     throw new OpenExecError(

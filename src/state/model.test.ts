@@ -272,8 +272,9 @@ test('deleteRun() removes everything of an ended run and leaves a tombstone', ()
   expect(getRun(state.db, testRun(2).id).id).toBe(testRun(2).id)
   const raw = new SqliteDatabase(file, { readonly: true })
   const count = (table: string) => raw.prepare(`SELECT count(*) FROM ${table}`).pluck().get()
-  const left = ['sessions', 'tasks', 'runs', 'steps', 'approvals', 'events', 'meta'].map(count)
-  expect(left).toEqual([1, 1, 1, 0, 0, 0, 0])
+  const left = ['sessions', 'tasks', 'runs', 'steps', 'approvals', 'events'].map(count)
+  expect(left).toEqual([1, 1, 1, 0, 0, 0])
+  expect(raw.prepare('SELECT key FROM meta').pluck().all()).toEqual(['directory'])
   expect(raw.prepare('SELECT * FROM purged_runs').all()).toEqual([
     { run_id: runId, last_seq: 1, last_hash: '1'.repeat(64), purged_at: 77 },
   ])

@@ -8,6 +8,7 @@ import {
   type Run,
   type RunId,
   type RunStatus,
+  type TaskId,
   TERMINAL_STATUSES,
 } from '../schema/index.ts'
 import type { Db } from './database.ts'
@@ -54,6 +55,13 @@ export function listRuns(
     .limit(limit)
     .all()
     .map(omitNulls)
+}
+
+/** The newest run of a task; undefined when it has none. */
+export function latestRunOfTask(db: Db, taskId: TaskId): Run | undefined {
+  const newest = db.select().from(runs).where(eq(runs.taskId, taskId)).orderBy(desc(runs.ordinal))
+  const row = newest.limit(1).get()
+  return row === undefined ? undefined : omitNulls(row)
 }
 
 /** Runs from which a status can still follow, oldest first. */

@@ -8,7 +8,7 @@ import { OpenExecError } from '../schema/index.ts'
 import type { BytePath } from './byte-path.ts'
 import type { FoundRepository } from './find-repository.ts'
 import type { GitPlace } from './git-environment.ts'
-import { type GitCaller, gitStream } from './git.ts'
+import { type GitCaller, gitStream, gitTry } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { type RawChange, readRawChanges } from './raw-changes.ts'
 import { nulRecords } from './records.ts'
@@ -34,7 +34,8 @@ const PATHS_MAX = 200_000
 export async function inspectCheckout(caller: GitCaller, checkout: Checkout): Promise<DirtyState> {
   try {
     const staged = await stagedChanges(caller, checkout)
-    const modified = await modifiedFiles(caller, checkout)
+    const touched = await modifiedFiles(caller, checkout)
+    const modified = touched.length === 0 ? [] : await reallyModified(caller, checkout)
     const untracked = await untrackedFiles(caller, checkout)
     const tracked = new Set([...staged, ...modified].map((change) => change.path)).size
     return { tracked, untracked: untracked.length, complete: true }
@@ -52,7 +53,22 @@ export function checkoutPlace({ found, store }: Checkout): GitPlace {
 
 /** Files whose times differ from the index; the content need not. */
 export async function modifiedFiles(caller: GitCaller, checkout: Checkout): Promise<RawChange[]> {
-  return rawChanges(caller, checkout, ['diff-files', ...RAW])
+  return rawChanges(caller, checkoutPlace(checkout), ['diff-files', ...RAW])
+}
+
+/** The same after git has compared contents, in a copy of the index: times alone are no change. */
+async function reallyModified(caller: GitCaller, checkout: Checkout): Promise<RawChange[]> {
+  const directory = fs.mkdtempSync(path.join(checkout.store.gitDir, 'look-'))
+  try {
+    const indexFile = path.join(directory, 'index')
+    fs.copyFileSync(path.join(checkout.found.gitDir, 'index'), indexFile)
+    const place = { ...checkoutPlace(checkout), indexFile }
+    // Its exit code says that something differs, which is what is asked next.
+    await gitTry(caller, place, ['update-index', '-q', '--refresh'])
+    return await rawChanges(caller, place, ['diff-files', ...RAW])
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** Files neither tracked nor ignored, without those of nested repositories. */
@@ -86,15 +102,16 @@ export async function untrackedFiles(caller: GitCaller, checkout: Checkout): Pro
 const RAW = ['--raw', '-z', '--no-abbrev', '--no-renames', '--ignore-submodules=all']
 
 async function stagedChanges(caller: GitCaller, checkout: Checkout): Promise<RawChange[]> {
-  return rawChanges(caller, checkout, ['diff-index', '--cached', ...RAW, checkout.head, '--'])
+  const place = checkoutPlace(checkout)
+  return rawChanges(caller, place, ['diff-index', '--cached', ...RAW, checkout.head, '--'])
 }
 
 async function rawChanges(
   caller: GitCaller,
-  checkout: Checkout,
+  place: GitPlace,
   args: readonly string[],
 ): Promise<RawChange[]> {
-  const stream = gitStream(caller, checkoutPlace(checkout), args)
+  const stream = gitStream(caller, place, args)
   try {
     const changes = await readRawChanges(stream.stdout)
     await stream.done

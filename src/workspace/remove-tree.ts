@@ -4,7 +4,9 @@
  * moved to a flat place beside the root, so no path ever has more than two components below it, and
  * nothing is followed.
  */
+import { spawn } from 'node:child_process'
 import fs from 'node:fs'
+import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { OpenExecError } from '../schema/index.ts'
 import type { BytePath } from './byte-path.ts'
@@ -14,9 +16,13 @@ import { closingAfter, Directory, errorCode } from './directory.ts'
 const O_PATH = 0o10000000
 const PASSES_MAX = 100
 
+/** Longest the system's own remover may take before ours goes on. */
+const QUICK_MS = 120_000
+
 /** Quiet when `directory` is not there; throws `workspace_failed` when something cannot be deleted. */
 export async function removeTree(parentDir: string, directory: BytePath): Promise<void> {
   if (!fs.existsSync(parentDir)) return
+  await removeQuickly(parentDir, directory)
   const parent = Directory.open(parentDir)
   try {
     const stat = parent.lstat(directory)
@@ -31,6 +37,23 @@ export async function removeTree(parentDir: string, directory: BytePath): Promis
   } finally {
     parent.close()
   }
+}
+
+/**
+ * Lets `rm` do what is ordinary: several times faster, in a process of its own, and it follows no
+ * link either. What it leaves (directories without rights, paths too deep) is for the rest of this.
+ */
+async function removeQuickly(parentDir: string, directory: BytePath): Promise<void> {
+  // A name that is no ASCII cannot be told to another process byte for byte.
+  if (!/^[\w.-]+$/.test(directory)) return
+  const place = path.join(parentDir, directory)
+  if (fs.lstatSync(place, { throwIfNoEntry: false })?.isDirectory() !== true) return
+  await new Promise<void>((resolve) => {
+    const options = { stdio: 'ignore', timeout: QUICK_MS, cwd: '/', env: {} } as const
+    const child = spawn('/bin/rm', ['-rf', '--', place], options)
+    child.once('error', () => resolve())
+    child.once('close', () => resolve())
+  })
 }
 
 async function removeFlat(parent: Directory, directory: BytePath): Promise<void> {

@@ -1,0 +1,89 @@
+/** The commands and what all of them have in common: help, usage errors, where `--` may stand. */
+import { Command, type CommanderError } from 'commander'
+import { readFileSync } from 'node:fs'
+import { OpenExecError } from '../schema/index.ts'
+import type { CommandContext } from './command-context.ts'
+import { registerCatalog } from './commands/catalog.ts'
+import { registerControl } from './commands/control.ts'
+import { registerMaintain } from './commands/maintain.ts'
+import { registerRead } from './commands/read.ts'
+import { registerResults } from './commands/results.ts'
+import { registerRun } from './commands/run.ts'
+import { registerTimeline } from './commands/timeline.ts'
+
+const START = `
+Start with:
+  openexec doctor                          what this machine can enforce
+  openexec run --image node -- npm test    one command, isolated, on the current repository
+  openexec run check                       lint and test with the repository's own commands
+  openexec blueprint list                  what else can be run
+
+Results go to stdout, everything else to stderr; --json prints one JSON object instead.`
+
+/** Throws a `CommanderError` where help or the version was shown, `OpenExecError` otherwise. */
+export function createProgram(context: CommandContext): Command {
+  const { io } = context
+  const program = new Command('openexec')
+    .description(
+      'Runs what nobody has to trust, each run in a container of its own, and proves what was enforced.',
+    )
+    .version(versionOf(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help of a command')
+    .configureOutput({
+      writeErr: (text) => io.err(text.trimEnd()),
+      writeOut: (text) => io.out(text.trimEnd()),
+      // A usage error is told like every other error, by whoever catches it.
+      outputError: () => {},
+    })
+    .addHelpText('after', START)
+    .hook('preAction', (_program, action) => refuseDashes(context, action))
+  registerRun(program, context)
+  registerRead(program, context)
+  registerTimeline(program, context)
+  registerResults(program, context)
+  registerControl(program, context)
+  registerCatalog(program, context)
+  registerMaintain(program, context)
+  for (const command of [program, ...everyCommand(program)]) {
+    command.exitOverride((error) => {
+      throw usageError(command, error)
+    })
+  }
+  return program
+}
+
+function everyCommand(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...everyCommand(child)])
+}
+
+/** Only `run` has a command of the task's own. */
+function refuseDashes({ command }: CommandContext, action: Command): void {
+  if (command === undefined || action.name() === 'run') return
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot use -- with \`${pathOf(action)}\`: only \`openexec run\` takes a command`,
+    { hint: `See \`${pathOf(action)} --help\`` },
+  )
+}
+
+function usageError(command: Command, error: CommanderError): Error {
+  if (error.exitCode === 0 || error.code === 'commander.help') return error
+  const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+  const suggestion = more.map((line) => line.replace(/^\((.*)\)$/, '$1')).filter((line) => line !== '')
+  return new OpenExecError('bad_request', `Cannot read the command line: ${first}`, {
+    hint: [...suggestion, `See \`${pathOf(command)} --help\``].join('\n'),
+    cause: error,
+  })
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
+}
+
+function versionOf(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const parsed: unknown = JSON.parse(text)
+  const version = parsed !== null && typeof parsed === 'object' && 'version' in parsed ? parsed.version : ''
+  return String(version)
+}

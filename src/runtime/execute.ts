@@ -1,0 +1,91 @@
+/**
+ * Executes runs in this process. A run belongs to one process at a time; who may take it is decided
+ * here, and what a dead process left of it on the engine is removed before it goes on.
+ */
+import { loadFrozenRun } from '../blueprint/index.ts'
+import { OpenExecError, type Run, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
+import { ownerState, processOwner } from '../sandbox/index.ts'
+import { claimRun, getRun, listApprovals, releaseRun } from '../state/index.ts'
+import type { RuntimeDeps } from './create-runtime.ts'
+import { executionSignal } from './watch-cancel.ts'
+
+/** Takes the run over, unless a living process has it; gives it up whatever happens. */
+export async function executeRun(
+  deps: RuntimeDeps,
+  id: RunId,
+  caller: AbortSignal,
+): Promise<Run> {
+  const { state, artifacts, engine } = deps
+  const run = getRun(state.db, id)
+  const owner = processOwner()
+  if (!isFree(run) || !claimRun(state.db, id, { owner, expectedOwner: run.owner }))
+    throw refusal(getRun(state.db, id))
+  try {
+    const { plan, policy } = await loadFrozenRun(artifacts, run)
+    if (run.startedAt !== undefined) await removeRemains(deps, id, caller)
+    const wallMs = Math.min(plan.limits.max_wall, policy.limits.wall)
+    const deadlineInMs = remainingMs(deps, run, wallMs)
+    const execution = executionSignal(state, id, { caller, wallMs, deadlineInMs })
+    try {
+      return await engine.executeRun(id, execution.signal)
+    } finally {
+      execution.stop()
+    }
+  } finally {
+    releaseRun(state.db, id, { owner })
+  }
+}
+
+/**
+ * The run, if a process may take it over now. Throws `conflict` when it has ended or somebody
+ * executes it, `approval_required` while a person has not answered.
+ */
+export function resumableRun({ state, now }: RuntimeDeps, id: RunId): Run {
+  const run = getRun(state.db, id)
+  if (!isFree(run) || hasEnded(run)) throw refusal(run)
+  const asked = listApprovals(state.db, id).some(
+    ({ status, expiresAt }) => status === 'pending' && expiresAt > now(),
+  )
+  if (run.status === 'awaiting_approval' && asked)
+    throw new OpenExecError(
+      'approval_required',
+      `Cannot resume run "${id}": it waits for an approval (${run.detail ?? 'see its events'})`,
+      { hint: `Answer with \`openexec approve ${id}\` or \`openexec reject ${id}\`` },
+    )
+  return run
+}
+
+export function hasEnded({ status }: Run): boolean {
+  return TERMINAL_STATUSES.some((terminal) => terminal === status)
+}
+
+function isFree({ owner }: Run): boolean {
+  return owner === undefined || ownerState(owner) === 'dead'
+}
+
+function refusal(run: Run): OpenExecError {
+  const { id, status, owner } = run
+  if (hasEnded(run))
+    return new OpenExecError('conflict', `Cannot execute run "${id}": it has ended (${status})`, {
+      hint: `Look at it with \`openexec show ${id}\`, or start another one with \`openexec run\``,
+    })
+  const pid = owner?.split(':')[0] ?? 'unknown'
+  return new OpenExecError('conflict', `Cannot execute run "${id}": process ${pid} executes it`, {
+    hint: `Follow it with \`openexec logs -f ${id}\`, or stop it with \`openexec cancel ${id}\``,
+  })
+}
+
+/** The sandbox of a process that died goes before another one of the same run comes. */
+async function removeRemains(
+  { sandboxes }: RuntimeDeps,
+  id: RunId,
+  signal: AbortSignal,
+): Promise<void> {
+  await sandboxes.reap(({ run }) => run !== id, { signal })
+}
+
+/** A run that was interrupted keeps its deadline; the time a person took to answer does not count. */
+function remainingMs({ now }: RuntimeDeps, run: Run, wallMs: number): number {
+  if (run.startedAt === undefined || run.status === 'awaiting_approval') return wallMs
+  return Math.max(1, run.startedAt + wallMs - now())
+}
