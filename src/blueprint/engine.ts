@@ -4,23 +4,34 @@
  * no test: those are behind `Environment`. Each stage attempt is two transactions with the effect in
  * between, so that a crash at any point leaves something `executeRun()` can go on from.
  */
-import { type Clock, type GitOid, type NewId, type Run, type RunId, StepId } from '../schema/index.ts'
+import {
+  type Clock,
+  type GitOid,
+  type NewId,
+  OpenExecError,
+  type Run,
+  type RunId,
+  StepId,
+} from '../schema/index.ts'
 import type { Timeline } from '../events/index.ts'
 import { getRun, type State } from '../state/index.ts'
-import { endOfAbort, endOfError, type RunEnd, type StageOutcome, verdictOf } from './outcome.ts'
+import { attemptStage } from './attempt-stage.ts'
+import { type Checkpoint, endOfAbort, endOfError, type RunEnd, type StageOutcome } from './outcome.ts'
 import type { Plan, PlanStage } from './plan.ts'
+import { beginRun, endRun, tellLeftBehind } from './record-run.ts'
+import { beginStep, endStep } from './record-step.ts'
+import { recordedState, treeAfter } from './recorded-state.ts'
 import { reduce } from './reduce.ts'
-import { beginRun, beginStep, endRun, endStep, recordedState } from './record.ts'
 
 /** Everything a run touches outside of state; opened once, closed whatever happens. */
 export interface Environment {
-  baseCommit: GitOid
   baseTree: GitOid
+  /** Throws when the stage could not be judged; what it left in the tree is unknown then. */
   perform(attempt: StageAttempt, signal: AbortSignal): Promise<StageOutcome>
   /** Snapshots the tree and holds it against the path rules. */
-  checkpoint(attempt: StageAttempt): Promise<Checkpoint>
+  checkpoint(attempt: StageAttempt, signal: AbortSignal): Promise<Checkpoint>
   /** Puts a tree back before a stage is tried again; what the attempt left in the sandbox goes too. */
-  restore(tree: GitOid): Promise<void>
+  restore(tree: GitOid, signal: AbortSignal): Promise<void>
   /** Removes sandbox and workspace; nothing of the run stays on the machine. */
   close(): Promise<void>
 }
@@ -30,13 +41,22 @@ export interface StageAttempt {
   stage: PlanStage
   attempt: number
   baseTree: GitOid
+  /** Number of the checkpoint it makes if it changes the tree, from 1 in each run. */
+  checkpoint: number
 }
 
-export interface Checkpoint {
-  tree: GitOid
-  commit: GitOid | undefined
-  /** Changed paths that policy forbids, for people. */
-  violations: string[]
+/** A run with what was frozen when it was submitted. */
+export interface LoadedRun {
+  plan: Plan
+  /** Wall-clock limit of the run, in `ms`. */
+  wallMs: number
+  open(signal: AbortSignal): Promise<Environment>
+}
+
+export interface ExecutionSignal {
+  /** Its reason is the `OpenExecError` that says why: `timed_out` at the deadline of the run. */
+  signal: AbortSignal
+  stop(): void
 }
 
 export interface EngineDeps {
@@ -44,39 +64,66 @@ export interface EngineDeps {
   timeline: Timeline
   now: Clock
   newId: NewId
-  loadPlan(run: Run): Promise<Plan>
-  open(run: Run, signal: AbortSignal): Promise<Environment>
+  /** Takes secrets out of a text. */
+  redact(text: string): string
+  /** Throws `conflict` when the run cannot go on here; it is left as it is then. */
+  load(run: Run): Promise<LoadedRun>
+  /** Aborts with the caller, on a request to cancel, and at the deadline (epoch `ms`). */
+  watch(id: RunId, until: { caller: AbortSignal; deadlineAt: number }): ExecutionSignal
 }
 
 export interface Engine {
   /**
    * Executes a run its caller owns to an end. Failures are the run's status and reason, never an
-   * exception; only a broken state database throws.
+   * exception; only a broken state database throws, and `conflict` for a run that cannot go on here.
    */
-  executeRun(id: RunId, signal: AbortSignal): Promise<Run>
+  executeRun(id: RunId, caller: AbortSignal): Promise<Run>
 }
 
 export function createEngine(deps: EngineDeps): Engine {
   return {
-    async executeRun(id, signal) {
+    async executeRun(id, caller) {
       const run = getRun(deps.state.db, id)
-      beginRun(deps, run)
-      endRun(deps, id, await runToEnd(deps, run, signal))
+      const loaded = await loadOrEnd(deps, run)
+      if (loaded !== undefined) {
+        const execution = deps.watch(id, { caller, deadlineAt: beginRun(deps, run, loaded.wallMs) })
+        try {
+          endRun(deps, id, await runToEnd(deps, { run, loaded }, execution.signal))
+        } finally {
+          execution.stop()
+        }
+      }
       return getRun(deps.state.db, id)
     },
   }
 }
 
-async function runToEnd(deps: EngineDeps, run: Run, signal: AbortSignal): Promise<RunEnd> {
+/** A run whose frozen documents are damaged has its end here. */
+async function loadOrEnd(deps: EngineDeps, run: Run): Promise<LoadedRun | undefined> {
+  try {
+    return await deps.load(run)
+  } catch (error) {
+    if (error instanceof OpenExecError && error.code === 'conflict') throw error
+    beginRun(deps, run, 0)
+    endRun(deps, run.id, endOfError(error))
+    return undefined
+  }
+}
+
+async function runToEnd(
+  deps: EngineDeps,
+  { run, loaded }: { run: Run; loaded: LoadedRun },
+  signal: AbortSignal,
+): Promise<RunEnd> {
   let environment: Environment | undefined
   try {
-    const plan = await deps.loadPlan(run)
-    environment = await deps.open(run, signal)
-    return await runStages(deps, { run, plan, environment }, signal)
+    if (signal.aborted) return endOfAbort(signal)
+    environment = await loaded.open(signal)
+    return await runStages(deps, { run, plan: loaded.plan, environment }, signal)
   } catch (error) {
     return signal.aborted ? endOfAbort(signal) : endOfError(error)
   } finally {
-    await environment?.close()
+    await environment?.close().catch((error: unknown) => tellLeftBehind(deps, run.id, error))
   }
 }
 
@@ -88,63 +135,29 @@ interface Opened {
 
 async function runStages(deps: EngineDeps, opened: Opened, signal: AbortSignal): Promise<RunEnd> {
   const { run, plan, environment } = opened
-  let { state, command, tree, restore } = recordedState(deps, opened)
+  let { state, command, tree, restore, checkpoints } = recordedState(deps.state.db, opened)
   while (command.type === 'run_stage') {
     if (signal.aborted) return endOfAbort(signal)
-    if (restore) await environment.restore(tree)
+    if (restore) await environment.restore(tree, signal)
     const attempt: StageAttempt = {
       step: StepId.parse(deps.newId('step')),
       stage: stageOf(plan, command.stage),
       attempt: command.attempt,
       baseTree: tree,
+      checkpoint: checkpoints + 1,
     }
-    beginStep(deps, run.id, attempt)
-    const outcome = await performChecked(environment, attempt, signal)
-    endStep(deps, run.id, { attempt, outcome })
-    if (signal.aborted) return endOfAbort(signal)
-    const { verdict, reason, detail } = outcome
-    // What a crash left half done is no base for another attempt.
-    restore = verdict === 'error' || verdict === 'timed_out'
-    tree = restore ? tree : (outcome.tree ?? tree)
-    const produced = outcome.artifacts.map(({ name }) => name)
-    const ended = { type: 'stage_ended', verdict, reason, detail, produced } as const
-    ;({ state, command } = reduce(plan, state, ended))
+    const startedAt = beginStep(deps, run.id, attempt)
+    const attempted = await attemptStage(environment, attempt, signal)
+    const ended = endStep(deps, run.id, { attempt, attempted, startedAt })
+    // An attempt that was cut short says nothing about the stage.
+    if (signal.aborted && attempted.thrown) return endOfAbort(signal)
+    tree = treeAfter(tree, ended.step)
+    restore = tree !== ended.step.tree
+    checkpoints += ended.step.commit === undefined ? 0 : 1
+    ;({ state, command } = reduce(plan, state, ended.input))
   }
   const { status, reason, detail } = command
   return { status, reason, detail }
-}
-
-/** The verdict of a stage counts only once its tree is checked: a violation outranks any success. */
-async function performChecked(
-  environment: Environment,
-  attempt: StageAttempt,
-  signal: AbortSignal,
-): Promise<StageOutcome> {
-  try {
-    const outcome = await environment.perform(attempt, signal)
-    const { tree, commit, violations } = await environment.checkpoint(attempt)
-    if (violations.length === 0) return { ...outcome, tree, commit }
-    return {
-      verdict: 'blocked',
-      reason: 'policy_violation',
-      detail: `Policy forbids what the stage changed: ${violations.slice(0, 5).join(', ')}`,
-      artifacts: outcome.artifacts,
-      tree,
-      commit,
-      spent: outcome.spent,
-    }
-  } catch (error) {
-    const end = signal.aborted ? endOfAbort(signal) : endOfError(error)
-    return {
-      verdict: verdictOf(end),
-      reason: end.reason,
-      detail: end.detail,
-      artifacts: [],
-      tree: undefined,
-      commit: undefined,
-      spent: undefined,
-    }
-  }
 }
 
 function stageOf(plan: Plan, id: string): PlanStage {

@@ -73,17 +73,10 @@ export function endOfError(error: unknown): RunEnd {
     }
   const reason = reasonOf(error)
   const detail = error.hint === undefined ? error.message : `${error.message}. ${error.hint}`
-  switch (reason) {
-    case 'cancelled':
-      return { status: 'cancelled', reason, detail }
-    case 'approval_required':
-      return { status: 'awaiting_approval', reason, detail }
-    case 'cost_limit':
-      return { status: 'budget_exceeded', reason, detail }
-    // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- all others are failures
-    default:
-      return { status: 'failed', reason, detail }
-  }
+  if (reason === 'cancelled') return { status: 'cancelled', reason, detail }
+  if (reason === 'approval_required') return { status: 'awaiting_approval', reason, detail }
+  if (reason === 'cost_limit') return { status: 'budget_exceeded', reason, detail }
+  return { status: 'failed', reason, detail }
 }
 
 function reasonOf({ code, details }: OpenExecError): Reason {

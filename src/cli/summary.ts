@@ -4,29 +4,45 @@ import { duration, oneLine, paint, plural, verdictMark } from './print.ts'
 
 /** The end of a run for a person, with the commands that look further. */
 export function summaryLines(io: Io, result: RunResult): string[] {
-  const id = result.run
-  const why = result.reason === undefined ? '' : ` (${result.reason})`
+  return ['', ...outcomeLines(io, result), ...nextLines(io, result)]
+}
+
+/** How the run ended: status, stages, changes. */
+export function outcomeLines(io: Io, result: RunResult): string[] {
+  const { run, status, reason, detail, exit_code: code } = result
+  const why = reason === undefined || reason === status ? '' : ` (${reason})`
+  const lasts = status === 'queued' || status === 'running'
   const lines = [
-    '',
-    `${verdictMark(io, result.status)} ${paint(io, 'bold', id)} ${result.status}${why}, exit code ${result.exit_code}`,
+    `${verdictMark(io, status)} ${paint(io, 'bold', run)} ${status}${why}${lasts ? '' : `, exit code ${code}`}`,
   ]
-  if (result.detail !== undefined) lines.push(`  ${oneLine(result.detail, 1000)}`)
-  if (result.stages.length > 1)
-    for (const stage of result.stages)
-      lines.push(
-        `  ${verdictMark(io, stage.verdict)} ${stage.id.padEnd(20)} ${stage.verdict.padEnd(10)} ${duration(stage.duration_ms).padStart(8)}` +
-          (stage.detail === undefined ? '' : `  ${oneLine(stage.detail, 160)}`),
-      )
+  if (detail !== undefined) lines.push(`  ${oneLine(detail, 1000)}`)
+  if (result.stages.length > 1) lines.push(...stageLines(io, result.stages))
   const { files, insertions, deletions } = result.diff
-  lines.push(
-    files === 0
-      ? '  No file changed'
-      : `  ${plural(files, 'file')} changed, ${plural(insertions, 'insertion')}, ${plural(deletions, 'deletion')}`,
-  )
-  const more = [`openexec show ${id}`, `openexec logs ${id}`]
-  if (files > 0) more.push(`openexec diff ${id}`, `openexec apply ${id}`)
-  if (result.status === 'awaiting_approval') more.push(`openexec approve ${id}`, `openexec resume ${id}`)
-  if (result.status === 'paused') more.push(`openexec resume ${id}`)
+  if (files > 0)
+    lines.push(
+      `  ${plural(files, 'file')} changed, ${plural(insertions, 'insertion')}, ${plural(deletions, 'deletion')}`,
+    )
+  else if (!lasts) lines.push('  No file changed')
+  return lines
+}
+
+function stageLines(io: Io, stages: RunResult['stages']): string[] {
+  const width = Math.max(...stages.map(({ id }) => id.length))
+  const verdictWidth = Math.max(...stages.map(({ verdict }) => verdict.length))
+  return stages.map(({ id, verdict, reason, detail, duration_ms: took }) => {
+    const text = detail ?? reason
+    const columns = [id.padEnd(width), verdict.padEnd(verdictWidth), duration(took).padStart(8)]
+    return `  ${verdictMark(io, verdict)} ${columns.join('  ')}${text === undefined ? '' : `  ${oneLine(text, 160)}`}`
+  })
+}
+
+function nextLines(io: Io, { run, status, diff }: RunResult): string[] {
+  const lines: string[] = []
+  if (status === 'awaiting_approval')
+    lines.push(`  To go on: openexec approve ${run} (or reject), then openexec resume ${run}`)
+  if (status === 'paused') lines.push(`  To go on: openexec resume ${run}`)
+  const more = [`openexec show ${run}`, `openexec logs ${run}`]
+  if (diff.files > 0) more.push(`openexec diff ${run}`, `openexec apply ${run}`)
   lines.push(paint(io, 'dim', `  Look further: ${more.join(' · ')}`))
   return lines
 }

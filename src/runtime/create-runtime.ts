@@ -2,7 +2,6 @@
 import type { Artifacts } from '../artifacts/index.ts'
 import {
   type Engine,
-  loadFrozenRun,
   PLAN_ARTIFACT,
   type PrepareDeps,
   prepareRun,
@@ -16,11 +15,9 @@ import {
   type Run,
   type RunId,
   type RunRequest,
-  TERMINAL_STATUSES,
 } from '../schema/index.ts'
-import { ownerState, processOwner } from '../sandbox/index.ts'
+import { ownerState } from '../sandbox/index.ts'
 import {
-  claimRun,
   findRun,
   getRun,
   getTask,
@@ -28,18 +25,18 @@ import {
   listArtifacts,
   listRuns,
   listSteps,
-  releaseRun,
   requestCancel,
   type State,
   transitionRun,
 } from '../state/index.ts'
 import { decideRun } from './decide.ts'
+import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { applyRun, diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
 import { streamRun } from './stream.ts'
+import { refuseUnread } from './refuse-unread.ts'
 import { insertSubmitted } from './submit.ts'
-import { executionSignal } from './watch-cancel.ts'
 
 export interface RuntimeDeps extends PrepareDeps {
   state: State
@@ -59,8 +56,12 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   const { state, timeline, artifacts } = deps
   const { db } = state
   pauseInterrupted(deps)
+  /** What kept this process from executing a run at all; such a run stands as it stood. */
+  const failures = new Map<RunId, unknown>()
+  const abandoned = createAbandonedCheck(deps, failures)
   const submit = async (request: RunRequest, signal: AbortSignal) => {
     const prepared = await prepareRun(deps, request, signal)
+    refuseUnread(request, prepared.plan)
     const plan = await artifacts.put(jsonBytes(prepared.plan))
     const snapshot = await artifacts.put(jsonBytes(prepared.snapshot))
     const blobs = { [PLAN_ARTIFACT]: plan, [SNAPSHOT_ARTIFACT]: snapshot }
@@ -75,15 +76,22 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
         throw new OpenExecError('not_found', `Cannot run task "${id}": it has no run to repeat`)
       return (await submit(before.request, signal)).id
     },
-    execute: (id, { signal }) => executeOwned(deps, id, signal),
+    async execute(id, { signal }) {
+      failures.delete(id)
+      await executeRun(deps, id, signal).catch((error: unknown) => failures.set(id, error))
+    },
+    resumable: (id) => resumableRun(deps, id),
     find: (prefix) => findRun(db, prefix),
     get: (id) => getRun(db, id),
     list: (options) => listRuns(db, options),
-    result: (id) => resultOf(deps, id),
+    async result(id) {
+      if (failures.has(id)) throw failures.get(id)
+      return await resultOf(deps, id)
+    },
     steps: (id) => listSteps(db, id),
     lastSeq: (id) => lastEvent(db, id)?.seq ?? 0,
     events: (id, options) => timeline.read(id, options),
-    stream: (id, options) => streamRun(deps, id, options),
+    stream: (id, options) => streamRun({ ...deps, isAbandoned: abandoned }, id, options),
     artifacts: (id) => listArtifacts(db, id),
     async readArtifact(id, nameOrId) {
       const artifact = artifacts.find(id, nameOrId)
@@ -102,45 +110,12 @@ function jsonBytes(value: unknown): Uint8Array {
   return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)
 }
 
-/** Takes the run over, unless a living process has it; gives it up whatever happens. */
-async function executeOwned(deps: RuntimeDeps, id: RunId, caller: AbortSignal): Promise<Run> {
-  const { state, artifacts, engine } = deps
-  const run = getRun(state.db, id)
-  const owner = processOwner()
-  const free = run.owner === undefined || ownerState(run.owner) === 'dead'
-  if (!free || !claimRun(state.db, id, { owner, expectedOwner: run.owner }))
-    throw new OpenExecError('conflict', `Cannot execute run "${id}": ${whyNot(run)}`, {
-      hint: `Follow it with \`openexec logs -f ${id}\``,
-    })
-  try {
-    const { plan, policy } = await loadFrozenRun(artifacts, run)
-    const wallMs = Math.min(plan.limits.max_wall, policy.limits.wall)
-    const execution = executionSignal(state, id, { caller, deadlineInMs: remainingMs(deps, run, wallMs) })
-    try {
-      return await engine.executeRun(id, execution.signal)
-    } finally {
-      execution.stop()
-    }
-  } finally {
-    releaseRun(state.db, id, { owner })
-  }
-}
-
-/** A run that was interrupted keeps its deadline; the time a person took to answer does not count. */
-function remainingMs({ now }: RuntimeDeps, run: Run, wallMs: number): number {
-  if (run.startedAt === undefined || run.status === 'awaiting_approval') return wallMs
-  return Math.max(1, run.startedAt + wallMs - now())
-}
-
-function whyNot({ status, owner }: Run): string {
-  if (TERMINAL_STATUSES.some((terminal) => terminal === status)) return `it has ended (${status})`
-  return `process ${owner?.split(':')[0] ?? 'unknown'} executes it`
-}
-
 function cancelRun({ state, timeline, now }: RuntimeDeps, id: RunId): Run {
   return state.transact((tx) => {
     const run = getRun(tx, id)
-    if (!requestCancel(tx, id)) return getRun(tx, id)
+    if (hasEnded(run) && run.status !== 'cancelled')
+      throw new OpenExecError('conflict', `Cannot cancel run "${id}": it has ended (${run.status})`)
+    if (!requestCancel(tx, id)) return run
     timeline.append(tx, id, { type: 'run_cancel_requested', payload: {} })
     const alive = run.owner !== undefined && ownerState(run.owner) !== 'dead'
     if (!alive) {
@@ -151,4 +126,28 @@ function cancelRun({ state, timeline, now }: RuntimeDeps, id: RunId): Run {
     }
     return getRun(tx, id)
   })
+}
+
+/** A worker has this long to take over the run it was started for. */
+const OWNERLESS_MS = 15_000
+
+/** Tells of runs nobody executes, and pauses those whose process has just died. */
+function createAbandonedCheck(
+  deps: RuntimeDeps,
+  failures: ReadonlyMap<RunId, unknown>,
+): (id: RunId) => boolean {
+  const { state, now } = deps
+  const ownerlessSince = new Map<RunId, number>()
+  return (id) => {
+    if (failures.has(id)) return true
+    pauseInterrupted(deps)
+    const run = getRun(state.db, id)
+    if (run.owner !== undefined || hasEnded(run)) {
+      ownerlessSince.delete(id)
+      return false
+    }
+    const since = ownerlessSince.get(id) ?? now()
+    ownerlessSince.set(id, since)
+    return now() - since > OWNERLESS_MS
+  }
 }

@@ -50,9 +50,15 @@ export interface Runtime {
   runTask(id: TaskId, options: { signal: AbortSignal }): Promise<RunId>
   /**
    * Executes a run that nobody executes (queued, paused, interrupted or approved) to its end in this
-   * process. Never throws for a run that fails; `conflict` when another process owns it.
+   * process. Never rejects: how a run fails is its own status, and what kept this process from
+   * executing it at all (`conflict`, `state_unusable`, …) is thrown by `result()`.
    */
-  execute(id: RunId, options: { signal: AbortSignal }): Promise<Run>
+  execute(id: RunId, options: { signal: AbortSignal }): Promise<void>
+  /**
+   * The run, if `execute()` may take it now. Throws `conflict` when it has ended or somebody
+   * executes it, `approval_required` while a person has not answered.
+   */
+  resumable(id: RunId): Run
   find(prefix: string): Run
   get(id: RunId): Run
   list(options: { limit: number; status: RunStatus | undefined }): Run[]
@@ -69,7 +75,10 @@ export interface Runtime {
   diff(id: RunId, format: DiffFormat): Promise<{ stat: DiffStat; text: Uint8Array }>
   /** Brings the run's changes into the user's checkout, all or nothing. Throws `conflict` with the list. */
   apply(id: RunId, options: { signal: AbortSignal }): Promise<DiffStat>
-  /** Asks the owner to stop; ends the run itself when no process owns it. */
+  /**
+   * Asks the owner to stop; ends the run itself when no process owns it. Throws `conflict` when it
+   * has ended in another way.
+   */
   cancel(id: RunId): Promise<Run>
   /** Ends the wait of a run for a person. Throws `not_found` when nothing is asked. */
   decide(id: RunId, decision: ApprovalDecision): Promise<void>

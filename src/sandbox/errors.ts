@@ -33,7 +33,12 @@ export function engineError(failure: EngineFailure, cause: unknown): OpenExecErr
   if (status === 404) return failed(failure.missing, failure, 'the engine does not know it', cause)
   if (status === 409) return failed('engine_failed', failure, 'something else holds it', cause)
   if (status !== undefined)
-    return failed('engine_failed', failure, `the engine answered with status ${status}`, cause)
+    return failed(
+      'engine_failed',
+      failure,
+      `the engine answered with status ${status}${said(cause)}`,
+      cause,
+    )
   if (code !== undefined && UNREACHABLE.has(code))
     return failed('engine_unavailable', failure, `the engine does not answer (${code})`, cause)
   return failed('engine_failed', failure, 'the engine broke off', cause)
@@ -57,6 +62,14 @@ export function isHeld(error: unknown): boolean {
 
 function engineCause(error: unknown): unknown {
   return error instanceof OpenExecError ? error.cause : error
+}
+
+/** The engine's own words, for a person; nothing is decided by them. */
+function said(cause: unknown): string {
+  const json: unknown = cause instanceof Error && 'json' in cause ? cause.json : undefined
+  const words: unknown =
+    json !== null && typeof json === 'object' ? Reflect.get(json, 'message') : ''
+  return typeof words === 'string' && words !== '' ? ` (${words.slice(0, 300)})` : ''
 }
 
 function codeOf(cause: unknown): string | undefined {

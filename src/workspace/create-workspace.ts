@@ -74,13 +74,19 @@ async function fill(
   const { source, runId } = request
   const owner: Ownership = { uid: request.uid, gid: request.gid }
   const { store } = source
-  const survey = await surveyTree(caller, store, { ...request, tree: source.tree })
-  await addWorktreeEntry(caller, source, { slot, runId, commit: source.anchor })
+  const commit = source.commit
+  const [survey, mtimeS] = await together([
+    surveyTree(caller, store, { ...request, tree: source.tree }),
+    commitTimeS(caller, store, { commit, nowMs: request.nowMs }),
+    addWorktreeEntry(caller, source, { slot, runId, commit: source.anchor }),
+  ])
   const inside = await insideOf(caller, request, survey.denied)
-  await writePrivateGitDir(caller, source, { slot, runId, ...inside })
-  await packHistory(caller, slot, { source, ...inside })
-  const mtimeS = await commitTimeS(caller, store, { commit: source.commit, nowMs: request.nowMs })
-  await materialise(caller, store, { slot, tree: inside.tree, owner, mtimeS })
+  await together([
+    writePrivateGitDir(caller, source, { slot, runId, ...inside }).then(() =>
+      packHistory(caller, slot, { source, ...inside }),
+    ),
+    materialise(caller, store, { slot, tree: inside.tree, owner, mtimeS }),
+  ])
   fs.writeFileSync(path.join(slot.tree, '.git'), GIT_FILE, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, 'git-file'), GIT_FILE, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, 'no-alternates'), '', { mode: 0o644 })
@@ -104,6 +110,12 @@ async function fill(
   }
   writeRecord(slot, record)
   return record
+}
+
+/** All at once, and all ended before the first failure is told: what is cleaned up must not grow. */
+async function together<T extends readonly unknown[] | []>(work: T) {
+  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason
+  return await Promise.all(work)
 }
 
 interface Inside {

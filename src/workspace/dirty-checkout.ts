@@ -33,10 +33,12 @@ const PATHS_MAX = 200_000
 
 export async function inspectCheckout(caller: GitCaller, checkout: Checkout): Promise<DirtyState> {
   try {
-    const staged = await stagedChanges(caller, checkout)
-    const touched = await modifiedFiles(caller, checkout)
+    const [staged, touched, untracked] = await Promise.all([
+      stagedChanges(caller, checkout),
+      modifiedFiles(caller, checkout),
+      untrackedFiles(caller, checkout),
+    ])
     const modified = touched.length === 0 ? [] : await reallyModified(caller, checkout)
-    const untracked = await untrackedFiles(caller, checkout)
     const tracked = new Set([...staged, ...modified].map((change) => change.path)).size
     return { tracked, untracked: untracked.length, complete: true }
   } catch (error) {

@@ -60,14 +60,16 @@ export async function openSource(
   request: OpenSourceRequest,
 ): Promise<Source> {
   const { found, config, store } = await openRepositoryStore(caller, stateDir, request.path)
-  const client = openSourceGit(caller.program, sourcePlace(found), caller.signal)
-  const head = await resolveHead(client)
-  const anchor = request.ref === undefined ? head : await resolveRef(client, request.ref, request)
-  if (anchor === undefined) throw noCommits(request.path)
-  const checkout = { found, store, head: head ?? anchor }
-  const dirty = await inspectCheckout(caller, checkout)
+  const { head, anchor, branch } = await startOf(caller, found, request)
+  const checkout = { found, store, head }
   const commit = request.includeDirty ? await takeUncommitted(caller, checkout) : anchor
-  const tree = await gitLine(caller, storePlace(store), ['rev-parse', `${commit}^{tree}`])
+  const [dirty, tree, survey] = await Promise.all([
+    inspectCheckout(caller, checkout),
+    gitLine(caller, storePlace(store), ['rev-parse', `${commit}^{tree}`]),
+    surveyCommit(caller, store, commit),
+  ])
+  if (survey.statePath !== undefined && isWithin(stateDir, found.root))
+    throw tracksState(found.root, survey.statePath)
   return {
     ...found,
     objectFormat: store.objectFormat,
@@ -75,13 +77,44 @@ export async function openSource(
     commit,
     tree,
     anchor,
-    branch: request.ref === undefined ? await currentBranch(client) : undefined,
+    branch,
     dirty,
-    submodules: (await submodulesOf(caller, store, tree)).map(toText),
+    submodules: survey.submodules.map(toText),
     shallow: fs.existsSync(path.join(found.commonDir, 'shallow')),
     partial: isPartial(config),
     store,
   }
+}
+
+/** What is checked out, and the commit asked for. */
+async function startOf(
+  caller: GitCaller,
+  found: FoundRepository,
+  request: OpenSourceRequest,
+): Promise<{ head: string; anchor: string; branch: string | undefined }> {
+  const { ref } = request
+  const client = () => openSourceGit(caller.program, sourcePlace(found), caller.signal)
+  const [head, named, branch] = await Promise.all([
+    resolveHead(client()),
+    ref === undefined ? undefined : resolveRef(client(), ref, request),
+    ref === undefined ? currentBranch(client()) : undefined,
+  ])
+  const anchor = ref === undefined ? head : named
+  if (anchor === undefined) throw noCommits(request.path)
+  return { head: head ?? anchor, anchor, branch }
+}
+
+function isWithin(directory: string, root: string): boolean {
+  return directory.startsWith(`${root}${path.sep}`)
+}
+
+/** A checkout would write into the state directory, and whoever wrote the commit would own it. */
+function tracksState(root: string, statePath: BytePath): OpenExecError {
+  return new OpenExecError(
+    'repository_unsafe',
+    `Cannot use repository "${root}": its commit holds ${JSON.stringify(toText(statePath))}, which belongs to OpenExec`,
+    { hint: 'Name a state directory outside of the repository with --state DIR' },
+  )
 }
 
 /** The repository of a path and where its results are kept; needs no commit and no ref. */
@@ -175,27 +208,38 @@ async function currentBranch(client: SourceGit): Promise<string | undefined> {
   return branch === '' ? undefined : branch
 }
 
-async function submodulesOf(
+interface CommitSurvey {
+  submodules: BytePath[]
+  /** A path in what is the state directory by default. */
+  statePath: BytePath | undefined
+}
+
+const STATE_PATH = /^\.openexec(?:\/|$)/i
+
+async function surveyCommit(
   caller: GitCaller,
   store: ObjectStore,
-  tree: string,
-): Promise<BytePath[]> {
-  const submodules: BytePath[] = []
+  commit: string,
+): Promise<CommitSurvey> {
+  const survey: CommitSurvey = { submodules: [], statePath: undefined }
   let entries = 0
-  const listing = gitStream(caller, storePlace(store), ['ls-tree', '-r', '-z', '--full-tree', tree])
+  const args = ['ls-tree', '-r', '-z', '--full-tree', '--end-of-options', commit]
+  const listing = gitStream(caller, storePlace(store), args)
   try {
     for await (const records of nulRecords(listing.stdout)) {
       entries += records.length
       if (entries > TREE_ENTRIES_MAX) throw tooManyEntries()
       for (const record of records) {
-        if (record.startsWith('160000')) submodules.push(parseTreeEntry(record).path)
+        const { path: name } = parseTreeEntry(record)
+        if (record.startsWith('160000')) survey.submodules.push(name)
+        if (STATE_PATH.test(name)) survey.statePath ??= name
       }
     }
     await listing.done
   } finally {
     listing.kill()
   }
-  return submodules
+  return survey
 }
 
 function tooManyEntries(): OpenExecError {

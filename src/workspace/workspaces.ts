@@ -105,12 +105,13 @@ export function createWorkspaces(options: {
   // Mounts must not lead through links, so every path below is a real one.
   const stateDir = fs.realpathSync(options.stateDir)
   const program: GitProgram = { searchPath: options.searchPath, timeoutMs: GIT_TIMEOUT_MS }
+  let gitVersion: string | undefined
   const open = async (start: string, signal: AbortSignal) =>
     openRepositoryStore({ program, signal }, stateDir, start)
   return {
     checkGit: (signal) => checkGitVersion(program, signal),
     openSource: async ({ signal, ...request }) => {
-      await checkGitVersion(program, signal)
+      gitVersion ??= await checkGitVersion(program, signal)
       return openSource({ program, signal }, stateDir, request)
     },
     openStore: async (repositoryPath, signal) => (await open(repositoryPath, signal)).store,

@@ -63,7 +63,7 @@ export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: R
       return c.json(await runtime.cancel(run.id))
     })
     .post('/:id/resume', ById, (c) => {
-      const run = runtime.find(c.req.valid('param').id)
+      const run = runtime.resumable(runtime.find(c.req.valid('param').id).id)
       const after = runtime.lastSeq(run.id)
       launch(run)
       return c.json({ run, after }, 202)

@@ -1,85 +1,98 @@
 /** cancel, resume, approve, reject: what a person may do to a run that has not ended. */
 import type { Command } from 'commander'
-import { exitCodeOf } from '../../schema/index.ts'
+import { attach, type AttachOptions } from '../attach.ts'
 import { bodyOf } from '../client.ts'
-import { type CommandContext, READ, type StateOptions, using, withStateOptions } from '../command-context.ts'
-import { followRun } from '../follow.ts'
+import {
+  type CommandContext,
+  READ,
+  type StateOptions,
+  using,
+  withRun,
+  withStateOptions,
+} from '../command-context.ts'
 import { printJson } from '../print.ts'
-import { createProgress } from '../progress.ts'
-import { summaryLines } from '../summary.ts'
 
-interface ControlOptions extends StateOptions {
-  json?: boolean
-  quiet?: boolean
+interface ControlOptions extends StateOptions, AttachOptions {
   reason?: string
   detach?: boolean
 }
 
 export function registerControl(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program.command('cancel').argument('<run>').description('Stop a run; nothing of it stays behind.'),
-  )
-    .option('--json', 'print JSON')
+  registerCancel(program, context)
+  registerResume(program, context)
+  registerDecision(program, context, true)
+  registerDecision(program, context, false)
+}
+
+function registerCancel(program: Command, context: CommandContext): void {
+  const command = program.command('cancel').description('Stop a run; nothing of it stays behind.')
+  withStateOptions(withRun(command))
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  openexec cancel 4x9k     the first characters of an id are enough')
     .action((id: string, options: ControlOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const run = await bodyOf(client.v1.runs[':id'].cancel.$post({ param: { id } }))
         if (options.json === true)
-          return printJson(context.io, { run: run.id, status: run.status, cancelRequested: true })
+          return printJson(context.io, { run: run.id, status: run.status, cancel_requested: true })
         const ended = run.status === 'cancelled'
         context.io.out(ended ? `Cancelled ${run.id}` : `Asked ${run.id} to stop`)
       }),
     )
-  registerResume(program, context)
-  for (const approve of [true, false]) registerDecision(program, context, approve)
 }
 
 function registerResume(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program
-      .command('resume')
-      .argument('<run>')
-      .description('Go on with a run that was interrupted, or that waited for approval.'),
-  )
-    .option('--detach', 'return at once')
+  const command = program
+    .command('resume')
+    .description('Go on with a run that was interrupted, or that waited for approval.')
+  withStateOptions(withRun(command))
+    .option('--detach', 'print the id of the run and return; it goes on in the background')
     .option('--json', 'print one JSON object at the end')
-    .option('-q, --quiet', 'no progress lines')
+    .option('-q, --quiet', 'no progress lines; a summary only when the run does not succeed')
+    .option('--raw', 'pass terminal control sequences of the sandbox through')
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  openexec ps --status paused          runs whose process died\n' +
+        '  openexec resume 4x9k                 go on where the last completed stage ended\n' +
+        '  openexec approve 4x9k && openexec resume 4x9k\n\n' +
+        'A stage that was cut short begins again, from the tree it began with the first time.\n' +
+        'Exit codes are those of `openexec run`.',
+    )
     .action((id: string, options: ControlOptions) => {
       const launch = options.detach === true ? 'worker' : 'here'
-      const connection = { ...READ, launch, from: options } as const
-      return using(context, connection, async ({ client }) => {
-        const { io } = context
+      return using(context, { ...READ, launch, from: options }, async ({ client }) => {
+        const { steps } = await bodyOf(client.v1.runs[':id'].steps.$get({ param: { id } }))
+        const seen = new Set(steps.map(({ stage, attempt }) => `${stage}.${attempt}`))
         const { run, after } = await bodyOf(client.v1.runs[':id'].resume.$post({ param: { id } }))
-        if (options.detach === true) return io.out(run.id)
-        const quiet = options.quiet ?? false
-        const cancel = () => void client.v1.runs[':id'].cancel.$post({ param: { id: run.id } })
-        io.signal.addEventListener('abort', cancel, { once: true })
-        const progress = createProgress(io, { passThrough: false, quiet, raw: false })
-        for await (const frame of followRun(client, { run: run.id, after, live: true }))
-          await progress.show(frame)
-        await progress.end()
-        const result = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id: run.id } }))
-        context.exit(exitCodeOf(result))
-        if (options.json === true) printJson(io, result)
-        else for (const line of summaryLines(io, result)) io.out(line)
+        if (options.detach !== true)
+          return await attach(context, { client, run, after, seen }, options)
+        if (options.json === true) printJson(context.io, { run: run.id, status: run.status })
+        else context.io.out(run.id)
       })
     })
 }
 
 function registerDecision(program: Command, context: CommandContext, approve: boolean): void {
   const name = approve ? 'approve' : 'reject'
+  const command = program
+    .command(name)
+    .description(
+      approve
+        ? 'Allow once what a run asks for; go on with `openexec resume`.'
+        : 'Refuse what a run asks for; `openexec resume` ends it accordingly.',
+    )
   withStateOptions(
-    program
-      .command(name)
-      .argument('<run>')
-      .argument('[approval]', 'which request, when more than one is open')
-      .description(
-        approve
-          ? 'Allow once what a run asks for; go on with `openexec resume`.'
-          : 'Refuse what a run asks for.',
-      ),
+    withRun(command).argument('[approval]', 'which request, when more than one is open'),
   )
-    .option('--reason <text>', 'is recorded')
-    .option('--json', 'print JSON')
+    .option('--reason <text>', 'is recorded with the decision')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExample:\n' +
+        '  openexec ps --status awaiting_approval\n' +
+        '  openexec show 4x9k                   what it asks for\n' +
+        `  openexec ${name} 4x9k --reason "looked at the script" && openexec resume 4x9k`,
+    )
     .action((id: string, approval: string | undefined, options: ControlOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const run = await bodyOf(
