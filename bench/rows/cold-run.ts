@@ -12,6 +12,7 @@ import { IMAGE } from '../bench-sandbox.ts'
 import type { BenchRow } from '../row.ts'
 
 const RATIO_MAX = 1.25
+const never = new AbortController().signal
 
 /** No pool: worktree, container, receipt and command, all from nothing. */
 export const coldRun: BenchRow = {
@@ -30,7 +31,7 @@ export const coldRun: BenchRow = {
       stateDir: join(directory, '.openexec'),
       cwd: directory,
       log: { info: () => {}, warn: (line) => console.error(line) },
-      signal: new AbortController().signal,
+      signal: never,
       detach: undefined,
     })
     const client = createClient('http://bench.internal', app.fetch)
@@ -51,7 +52,7 @@ export const coldRun: BenchRow = {
         const answer = await client.v1.runs.$post({ json: request })
         const run = await answer.json()
         let took = Number.NaN
-        for await (const frame of followRun(client, { run: run.id, after: 0, live: true }))
+        for await (const frame of followRun(client, { run: run.id, after: 0, live: true, signal: never }))
           if (frame.type === 'output' && Number.isNaN(took)) took = performance.now() - started
         return took
       },

@@ -14,9 +14,13 @@ export function validate<T extends Target, Schema extends z.ZodType>(target: T, 
     const [issue] = parsed.error.issues
     const field = issue?.path.join('.') ?? ''
     const where = field === '' ? NAMES[target] : `"${field}" of ${NAMES[target]}`
-    throw new OpenExecError('bad_request', `Cannot read ${where}: ${issue?.message ?? 'malformed'}`, {
-      ...(parsed.error.issues.length > 1 && { hint: z.prettifyError(parsed.error) }),
-      details: { field },
-    })
+    throw new OpenExecError(
+      'bad_request',
+      `Cannot read ${where}: ${issue?.message ?? 'malformed'}`,
+      {
+        ...(parsed.error.issues.length > 1 && { hint: z.prettifyError(parsed.error) }),
+        details: { field },
+      },
+    )
   })
 }

@@ -9,14 +9,32 @@ export function printJson(io: Io, value: unknown): void {
 }
 
 /** Columns aligned, no frame; cells are untrusted text. */
-export function printTable(io: Io, head: readonly string[], rows: readonly (readonly string[])[]): void {
+export function printTable(
+  io: Io,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): void {
   const table = new Table({
     head: head.map((cell) => paint(io, 'dim', cell)),
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     chars: Object.fromEntries(
-      ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left',
-        'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle']
-        .map((name) => [name, '']),
+      [
+        'top',
+        'top-mid',
+        'top-left',
+        'top-right',
+        'bottom',
+        'bottom-mid',
+        'bottom-left',
+        'bottom-right',
+        'left',
+        'left-mid',
+        'mid',
+        'mid-mid',
+        'right',
+        'right-mid',
+        'middle',
+      ].map((name) => [name, '']),
     ),
   })
   for (const row of rows) table.push([...row])

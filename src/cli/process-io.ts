@@ -94,7 +94,10 @@ async function readUserFile(path: string, maxBytes: number): Promise<Uint8Array>
     throw new OpenExecError('bad_request', `Cannot read "${path}": ${whyNot(cause)}`, { cause })
   }
   if (size <= maxBytes) return Buffer.concat(chunks)
-  throw new OpenExecError('bad_request', `Cannot read "${path}": it is larger than ${maxBytes} bytes`)
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot read "${path}": it is larger than ${maxBytes} bytes`,
+  )
 }
 
 async function writeUserFile(path: string, content: Uint8Array): Promise<void> {

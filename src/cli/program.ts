@@ -70,7 +70,9 @@ function refuseDashes({ command }: CommandContext, action: Command): void {
 function usageError(command: Command, error: CommanderError): Error {
   if (error.exitCode === 0 || error.code === 'commander.help') return error
   const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n')
-  const suggestion = more.map((line) => line.replace(/^\((.*)\)$/, '$1')).filter((line) => line !== '')
+  const suggestion = more
+    .map((line) => line.replace(/^\((.*)\)$/, '$1'))
+    .filter((line) => line !== '')
   return new OpenExecError('bad_request', `Cannot read the command line: ${first}`, {
     hint: [...suggestion, `See \`${pathOf(command)} --help\``].join('\n'),
     cause: error,
@@ -84,6 +86,7 @@ function pathOf(command: Command): string {
 function versionOf(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   const parsed: unknown = JSON.parse(text)
-  const version = parsed !== null && typeof parsed === 'object' && 'version' in parsed ? parsed.version : ''
+  const version =
+    parsed !== null && typeof parsed === 'object' && 'version' in parsed ? parsed.version : ''
   return String(version)
 }

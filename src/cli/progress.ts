@@ -22,7 +22,11 @@ export interface Progress {
 }
 
 export function createProgress(io: Io, options: ProgressOptions): Progress {
-  const outputs = options.passThrough ? passThrough(io, options.raw) : markedLines(io)
+  const outputs = options.passThrough
+    ? passThrough(io, options.raw)
+    : options.quiet
+      ? silent()
+      : markedLines(io)
   return {
     async show(frame) {
       if (frame.type === 'output') await outputs.write(frame.step, frame.stream, frame.data)
@@ -40,9 +44,16 @@ interface OutputSink {
   end(): Promise<void>
 }
 
+function silent(): OutputSink {
+  return { write: async () => {}, end: async () => {} }
+}
+
 function passThrough(io: Io, raw: boolean): OutputSink {
   const sinks = {
-    stdout: { write: io.write, filter: io.stdoutIsTerminal && !raw ? createTerminalFilter() : undefined },
+    stdout: {
+      write: io.write,
+      filter: io.stdoutIsTerminal && !raw ? createTerminalFilter() : undefined,
+    },
     stderr: {
       write: io.writeError,
       filter: io.stderrIsTerminal && !raw ? createTerminalFilter() : undefined,
@@ -90,26 +101,28 @@ function markedLines(io: Io): OutputSink {
   }
 }
 
-function eventLine(io: Io, event: Event, quietStages: boolean): string | undefined {
+/** A `command` run has one stage, and its summary says what became of it. */
+function eventLine(io: Io, event: Event, isCommand: boolean): string | undefined {
   const { payload } = event
   switch (event.type) {
-    case 'step_started':
-      return quietStages ? undefined : paint(io, 'bold', `▸ ${event.stage}${attemptOf(event)}`)
-    case 'step_completed': {
-      const step = StepCompleted.safeParse(event)
-      if (!step.success || (quietStages && step.data.payload.verdict === 'succeeded')) return undefined
-      const { verdict, detail } = step.data.payload
-      const took = duration(step.data.volatile.duration_ms)
-      return `${verdictMark(io, verdict)} ${event.stage} ${verdict} in ${took}${detail === undefined ? '' : ` — ${oneLine(detail, 300)}`}`
-    }
-    case 'policy_check':
-      if (payload['decision'] === 'allow') return undefined
-      return `${paint(io, 'yellow', '⚑')} policy: ${oneLine(`${String(payload['subject'])} — ${String(payload['reason'])}`, 300)}`
-    case 'tool_call':
-      return paint(io, 'dim', `    ${payload['ok'] === true ? '·' : '✘'} ${oneLine(toolText(payload), 160)}`)
-    case 'notice':
-      return `${paint(io, 'yellow', '!')} ${oneLine(String(payload['message']), 500)}`
     case 'run_created':
+      return isCommand ? undefined : paint(io, 'dim', createdText(event))
+    case 'step_started':
+      return isCommand ? undefined : paint(io, 'bold', `▸ ${event.stage}${attemptText(event)}`)
+    case 'step_completed':
+      return isCommand ? undefined : completedText(io, event)
+    case 'policy_check':
+      if (payload['decision'] === 'allow' || isCommand) return undefined
+      return `${paint(io, 'yellow', '⚑')} policy: ${oneLine(`${String(payload['subject'])} — ${String(payload['reason'])}`, 300)}`
+    case 'notice':
+      if (isCommand && payload['kind'] === 'project') return undefined
+      return `${paint(io, 'yellow', '!')} ${oneLine(String(payload['message']), 500)}`
+    case 'tool_call':
+      return paint(
+        io,
+        'dim',
+        `    ${payload['ok'] === true ? '·' : '✘'} ${oneLine(toolText(payload), 160)}`,
+      )
     case 'run_started':
     case 'run_recovered':
     case 'run_paused':
@@ -134,7 +147,25 @@ function eventLine(io: Io, event: Event, quietStages: boolean): string | undefin
   }
 }
 
-function attemptOf(event: Event): string {
+function createdText({ run, payload }: Event): string {
+  const base = String(payload['base_commit']).slice(0, 12)
+  const branch = typeof payload['branch'] === 'string' ? ` (${payload['branch']})` : ''
+  return oneLine(
+    `${run}: ${String(payload['blueprint'])} on ${base}${branch} in ${String(payload['image'])}`,
+    300,
+  )
+}
+
+function completedText(io: Io, event: Event): string | undefined {
+  const step = StepCompleted.safeParse(event)
+  if (!step.success) return undefined
+  const { verdict, detail } = step.data.payload
+  const took = duration(step.data.volatile.duration_ms)
+  const text = detail === undefined ? '' : ` — ${oneLine(detail, 300)}`
+  return `${verdictMark(io, verdict)} ${event.stage} ${verdict} in ${took}${text}`
+}
+
+function attemptText(event: Event): string {
   return (event.attempt ?? 1) > 1 ? ` (attempt ${event.attempt})` : ''
 }
 
@@ -142,6 +173,10 @@ function attemptOf(event: Event): string {
 function toolText(payload: Event['payload']): string {
   const args = payload['args']
   const known = args !== null && typeof args === 'object' && !Array.isArray(args) ? args : {}
-  const telling: unknown = ['path', 'name', 'pattern', 'status'].map((key) => Reflect.get(known, key)).find((value) => typeof value === 'string')
-  return typeof telling === 'string' ? `${String(payload['tool'])} ${telling}` : String(payload['tool'])
+  const telling: unknown = ['path', 'name', 'pattern', 'status']
+    .map((key) => Reflect.get(known, key))
+    .find((value) => typeof value === 'string')
+  return typeof telling === 'string'
+    ? `${String(payload['tool'])} ${telling}`
+    : String(payload['tool'])
 }

@@ -7,10 +7,7 @@ export const BLUEPRINT_REGISTRY: BlueprintRegistry = {
   actions: new Map(
     [...ACTIONS.values()].map((action): [string, ActionFacts] => {
       const { name, inputs, outputs, canFail, canSkip, timeout } = action
-      return [
-        name,
-        { inputs, outputs, canFail, canSkip, timeout, withSchema: action.with },
-      ]
+      return [name, { inputs, outputs, canFail, canSkip, timeout, withSchema: action.with }]
     }),
   ),
   toolsets: new Set(TOOLSETS.map(({ name }) => name)),

@@ -1,4 +1,10 @@
-import { boundsOf, type Catalog as Blueprints, listBlueprints, readBlueprint, renderBlueprint } from '../blueprint/index.ts'
+import {
+  boundsOf,
+  type Catalog as Blueprints,
+  listBlueprints,
+  readBlueprint,
+  renderBlueprint,
+} from '../blueprint/index.ts'
 import { defaultPolicy, explainPolicy, readPolicy, renderExplanation } from '../policy/index.ts'
 import type { BlueprintReport } from '../schema/index.ts'
 import type { Catalog } from './catalog.ts'

@@ -71,7 +71,9 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     submit: (request, { signal }) => submit(request, signal),
     async runTask(id, { signal }) {
       getTask(db, id)
-      const before = listRuns(db, { limit: 1000, status: undefined }).find((run) => run.taskId === id)
+      const before = listRuns(db, { limit: 1000, status: undefined }).find(
+        (run) => run.taskId === id,
+      )
       if (before === undefined)
         throw new OpenExecError('not_found', `Cannot run task "${id}": it has no run to repeat`)
       return (await submit(before.request, signal)).id
@@ -95,7 +97,10 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     artifacts: (id) => listArtifacts(db, id),
     async readArtifact(id, nameOrId) {
       const artifact = artifacts.find(id, nameOrId)
-      return { artifact, content: await artifacts.read(artifact.id, { maxBytes: ARTIFACT_BYTES_MAX }) }
+      return {
+        artifact,
+        content: await artifacts.read(artifact.id, { maxBytes: ARTIFACT_BYTES_MAX }),
+      }
     },
     diff: (id, format) => diffRun(deps, id, format),
     apply: (id, { signal }) => applyRun(deps, id, signal),
@@ -121,7 +126,12 @@ function cancelRun({ state, timeline, now }: RuntimeDeps, id: RunId): Run {
     if (!alive) {
       const patch = { status: 'cancelled', reason: 'cancelled', endedAt: now() } as const
       transitionRun(tx, id, { from: ['queued', 'paused', 'awaiting_approval', 'running'], patch })
-      const payload = { status: 'cancelled', reason: 'cancelled', tree: run.headTree ?? null, stages: [] }
+      const payload = {
+        status: 'cancelled',
+        reason: 'cancelled',
+        tree: run.headTree ?? null,
+        stages: [],
+      }
       timeline.append(tx, id, { type: 'run_completed', payload })
     }
     return getRun(tx, id)

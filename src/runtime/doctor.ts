@@ -35,7 +35,11 @@ export async function examine(deps: DoctorDeps, signal: AbortSignal): Promise<Do
 }
 
 function nodeCheck(): DoctorCheck {
-  return { name: 'node', status: 'ok', evidence: `${process.version} on ${process.platform} ${process.arch}` }
+  return {
+    name: 'node',
+    status: 'ok',
+    evidence: `${process.version} on ${process.platform} ${process.arch}`,
+  }
 }
 
 async function gitCheck(deps: DoctorDeps, signal: AbortSignal): Promise<DoctorCheck> {
@@ -59,7 +63,8 @@ function engineChecks(facts: EngineFacts): DoctorCheck[] {
           name: 'limits',
           status: 'warning',
           evidence: `the engine cannot limit ${missing.join(', ')}`,
-          remedy: 'Use an engine with root, or one on cgroup v2; runs that ask for these limits are refused',
+          remedy:
+            'Use an engine with root, or one on cgroup v2; runs that ask for these limits are refused',
         },
     facts.seccomp
       ? { name: 'seccomp', status: 'ok', evidence: 'the engine loads seccomp profiles' }
@@ -75,7 +80,8 @@ function engineChecks(facts: EngineFacts): DoctorCheck[] {
           name: 'gvisor',
           status: 'warning',
           evidence: `no runtime runsc (there are ${facts.runtimes.join(', ')})`,
-          remedy: 'Only needed for `isolation: gvisor`: install gVisor and register it with the engine',
+          remedy:
+            'Only needed for `isolation: gvisor`: install gVisor and register it with the engine',
         },
     {
       name: 'access control',
@@ -90,7 +96,11 @@ async function imageChecks({ sandboxes }: DoctorDeps, signal: AbortSignal): Prom
   for (const name of OWN_IMAGES) {
     const image = await attempt(`image ${name}`, () => sandboxes.image(name, { signal }), checks)
     if (image !== undefined)
-      checks.push({ name: `image ${name}`, status: 'ok', evidence: `${image.name} ${image.id.slice(0, 19)}` })
+      checks.push({
+        name: `image ${name}`,
+        status: 'ok',
+        evidence: `${image.name} ${image.id.slice(0, 19)}`,
+      })
   }
   return checks
 }
@@ -170,7 +180,12 @@ async function attempt<T>(
   } catch (error) {
     if (!(error instanceof OpenExecError)) throw error
     const { message, hint } = error
-    checks.push({ name, status: 'failed', evidence: message, ...(hint !== undefined && { remedy: hint }) })
+    checks.push({
+      name,
+      status: 'failed',
+      evidence: message,
+      ...(hint !== undefined && { remedy: hint }),
+    })
     return undefined
   }
 }

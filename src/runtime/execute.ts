@@ -10,11 +10,7 @@ import type { RuntimeDeps } from './create-runtime.ts'
 import { executionSignal } from './watch-cancel.ts'
 
 /** Takes the run over, unless a living process has it; gives it up whatever happens. */
-export async function executeRun(
-  deps: RuntimeDeps,
-  id: RunId,
-  caller: AbortSignal,
-): Promise<Run> {
+export async function executeRun(deps: RuntimeDeps, id: RunId, caller: AbortSignal): Promise<Run> {
   const { state, artifacts, engine } = deps
   const run = getRun(state.db, id)
   const owner = processOwner()

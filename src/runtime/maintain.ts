@@ -27,7 +27,10 @@ export function pauseInterrupted({ state, timeline }: RuntimeDeps): RunId[] {
       if (!claimRun(tx, run.id, { owner: undefined, expectedOwner: run.owner })) return false
       const patch = { status: 'paused', reason: 'orphaned', detail: INTERRUPTED } as const
       if (!transitionRun(tx, run.id, { from: ['queued', 'running'], patch })) return false
-      timeline.append(tx, run.id, { type: 'run_paused', payload: { status: 'paused', reason: 'orphaned' } })
+      timeline.append(tx, run.id, {
+        type: 'run_paused',
+        payload: { status: 'paused', reason: 'orphaned' },
+      })
       return true
     })
     if (paused) interrupted.push(run.id)

@@ -18,14 +18,20 @@ export function refuseUnread(request: RunRequest, plan: PreparedRun['plan']): vo
       stage.with['argv'] === undefined,
   )
   if (readsCommand && command === undefined)
-    throw new OpenExecError('bad_request', `Cannot run blueprint "${blueprint}": no command is given`, {
-      hint: `Write it after two dashes, for example: openexec run ${blueprint} -- npm test`,
-    })
+    throw new OpenExecError(
+      'bad_request',
+      `Cannot run blueprint "${blueprint}": no command is given`,
+      {
+        hint: `Write it after two dashes, for example: openexec run ${blueprint} -- npm test`,
+      },
+    )
   if (command !== undefined && !readsCommand)
     throw new OpenExecError(
       'bad_request',
       `Cannot run blueprint "${blueprint}" with a command: none of its stages reads one`,
-      { hint: 'Leave out -- and what follows, or leave out the blueprint to run the command alone' },
+      {
+        hint: 'Leave out -- and what follows, or leave out the blueprint to run the command alone',
+      },
     )
   const read = plan.stages.flatMap((stage) =>
     stage.type === 'deterministic' ? (INPUTS_READ[stage.action] ?? []) : [],

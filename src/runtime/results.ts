@@ -64,11 +64,17 @@ export async function diffRun(
   const request = { ...trees, signal }
   switch (format) {
     case 'patch': {
-      const { bytes } = await deps.workspaces.diffPatch(store, { ...request, maxBytes: TEXT_BYTES_MAX })
+      const { bytes } = await deps.workspaces.diffPatch(store, {
+        ...request,
+        maxBytes: TEXT_BYTES_MAX,
+      })
       return { stat, text: bytes }
     }
     case 'stat': {
-      const { bytes } = await deps.workspaces.diffStat(store, { ...request, maxBytes: TEXT_BYTES_MAX })
+      const { bytes } = await deps.workspaces.diffStat(store, {
+        ...request,
+        maxBytes: TEXT_BYTES_MAX,
+      })
       return { stat, text: bytes }
     }
     case 'name-only': {
@@ -89,11 +95,18 @@ export async function applyRun(
 ): Promise<DiffStat> {
   const run = getRun(deps.state.db, id)
   if (!TERMINAL_STATUSES.some((status) => status === run.status))
-    throw new OpenExecError('conflict', `Cannot apply run "${id}": it has not ended (${run.status})`)
+    throw new OpenExecError(
+      'conflict',
+      `Cannot apply run "${id}": it has not ended (${run.status})`,
+    )
   if (run.reason === 'policy_violation')
-    throw new OpenExecError('policy_denied', `Cannot apply run "${id}": it changed what policy forbids`, {
-      hint: `Look at it with \`openexec diff ${id}\``,
-    })
+    throw new OpenExecError(
+      'policy_denied',
+      `Cannot apply run "${id}": it changed what policy forbids`,
+      {
+        hint: `Look at it with \`openexec diff ${id}\``,
+      },
+    )
   const trees = treesOf(run)
   if (trees === undefined) return NO_CHANGE
   const stat = await statOf(deps, run)
@@ -111,7 +124,10 @@ async function statOf(deps: RuntimeDeps, run: Run): Promise<DiffStat> {
   if (trees === undefined) return NO_CHANGE
   const signal = AbortSignal.timeout(DIFF_TIMEOUT_MS)
   const store = await openStore(deps, run, signal)
-  const { files, insertions, deletions } = await deps.workspaces.diffSummary(store, { ...trees, signal })
+  const { files, insertions, deletions } = await deps.workspaces.diffSummary(store, {
+    ...trees,
+    signal,
+  })
   return { files, insertions, deletions }
 }
 

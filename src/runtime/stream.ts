@@ -91,7 +91,7 @@ async function* storedEvents(
   after: number,
 ): AsyncGenerator<StreamFrame> {
   const limit = 500
-  for (let cursor = after; ; ) {
+  for (let cursor = after; ;) {
     const batch = deps.timeline.read(id, { after: cursor, limit })
     for (const event of batch) yield { type: 'event', event }
     cursor = batch.at(-1)?.seq ?? cursor

@@ -34,7 +34,13 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
   const { source, plan, policyHash, image, wallMs, notices } = prepared
   return state.transact((tx) => {
     insertSession(tx, { id: sessionId, mode: 'task', createdAt })
-    insertTask(tx, { id: taskId, sessionId, description: request.task, repo: source.root, createdAt })
+    insertTask(tx, {
+      id: taskId,
+      sessionId,
+      description: request.task,
+      repo: source.root,
+      createdAt,
+    })
     insertRun(tx, {
       id,
       taskId,
@@ -63,7 +69,10 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
         },
         volatile: { repo: source.root, image_id: image.id, session: sessionId, task: taskId },
       },
-      ...notices.map((message) => ({ type: 'notice' as const, payload: { kind: 'repository', message } })),
+      ...notices.map((message) => ({
+        type: 'notice' as const,
+        payload: { kind: 'repository', message },
+      })),
     ])
     for (const [name, blob] of Object.entries(blobs))
       artifacts.record(tx, {

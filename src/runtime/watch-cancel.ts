@@ -31,9 +31,13 @@ export function executionSignal(
   }, POLL_MS)
   const deadline = setTimeout(() => {
     own.abort(
-      new OpenExecError('timed_out', `Cannot go on with the run: it took longer than ${wallMs} ms`, {
-        hint: 'Raise --timeout, or limits.wall of the policy',
-      }),
+      new OpenExecError(
+        'timed_out',
+        `Cannot go on with the run: it took longer than ${wallMs} ms`,
+        {
+          hint: 'Raise --timeout, or limits.wall of the policy',
+        },
+      ),
     )
   }, deadlineInMs)
   return {

@@ -55,7 +55,8 @@ export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: R
       return stream(c, async (out) => {
         out.onAbort(() => stop.abort())
         const options = { after, live: live === 'true', signal: stop.signal }
-        for await (const frame of runtime.stream(run.id, options)) await out.write(encodeFrame(frame))
+        for await (const frame of runtime.stream(run.id, options))
+          await out.write(encodeFrame(frame))
       })
     })
     .post('/:id/cancel', ById, async (c) => {

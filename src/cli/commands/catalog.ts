@@ -2,10 +2,10 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { resolve } from 'node:path'
-import { type Document, OpenExecError, SandboxMode, YAML_BYTES_MAX } from '../../schema/index.ts'
+import { type Document, SandboxMode, YAML_BYTES_MAX } from '../../schema/index.ts'
 import { bodyOf } from '../client.ts'
 import { CATALOG, type CommandContext, using } from '../command-context.ts'
-import { oneLine, paint, printJson, printTable } from '../print.ts'
+import { oneLine, paint, plural, printJson, printTable } from '../print.ts'
 
 export function registerCatalog(program: Command, context: CommandContext): void {
   registerBlueprint(program, context)
@@ -18,7 +18,8 @@ function registerBlueprint(program: Command, context: CommandContext): void {
   blueprint
     .command('list')
     .description('List the blueprints that ship with OpenExec.')
-    .option('--json', 'print JSON')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  openexec blueprint list && openexec run check')
     .action((options: { json?: boolean }) =>
       using(context, CATALOG, async ({ client }) => {
         const { blueprints } = await bodyOf(client.v1.blueprints.$get())
@@ -38,8 +39,14 @@ function registerBlueprint(program: Command, context: CommandContext): void {
   blueprint
     .command('check')
     .argument('<file>', 'a YAML file')
-    .description('Prove that a blueprint is sound: routes, data flow, bounds; every problem with its place.')
-    .option('--json', 'print JSON')
+    .description(
+      'Prove that a blueprint is sound: routes, data flow, bounds; every problem with its place.',
+    )
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExample:\n  openexec blueprint check ./my.yaml && openexec run ./my.yaml',
+    )
     .action((file: string, options: { json?: boolean }) =>
       using(context, CATALOG, async ({ client }) => {
         const json = await documentOf(context, file)
@@ -57,8 +64,14 @@ function registerPolicy(program: Command, context: CommandContext): void {
     .command('explain')
     .argument('[file]', 'policy file (default: the built-in policy)')
     .description('Say what a run may do, in words and as engine settings.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  openexec policy explain                                   the built-in policy\n' +
+        '  openexec policy explain openexec.policy.yaml --sandbox read_only',
+    )
     .addOption(new Option('--sandbox <mode>', 'for this mode').choices([...SandboxMode.options]))
-    .option('--json', 'print JSON')
+    .option('--json', 'print one JSON object')
     .action((file: string | undefined, options: { sandbox?: SandboxMode; json?: boolean }) =>
       using(context, CATALOG, async ({ client }) => {
         const document = file === undefined ? undefined : await documentOf(context, file)
@@ -76,16 +89,17 @@ function registerPolicy(program: Command, context: CommandContext): void {
     )
   policy
     .command('check')
-    .argument('<file>')
+    .argument('<file>', 'a YAML file')
     .description('Check a policy file and run the tests inside it.')
-    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  openexec policy check openexec.policy.yaml')
+    .option('--json', 'print one JSON object')
     .action((file: string, options: { json?: boolean }) =>
       using(context, CATALOG, async ({ client }) => {
         const json = await documentOf(context, file)
         const report = await bodyOf(client.v1.policies.check.$post({ json }))
         if (options.json === true) return printJson(context.io, { ok: true, ...report })
         context.io.out(
-          `${paint(context.io, 'green', '✔')} Policy "${file}" is sound: ${report.rules} rules, its tests pass`,
+          `${paint(context.io, 'green', '✔')} Policy "${file}" is sound: ${plural(report.rules, 'rule')}, its tests pass`,
         )
       }),
     )
@@ -95,7 +109,12 @@ function registerDoctor(program: Command, context: CommandContext): void {
   program
     .command('doctor')
     .description('Check this machine: engine, images, git, what can be enforced here.')
-    .option('--json', 'print JSON')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExample:\n  openexec doctor --json | jq \'.checks[] | select(.status != "ok")\'\n\n' +
+        'Exits with 0 when runs are possible here, 125 when they are not.',
+    )
     .action((options: { json?: boolean }) =>
       using(context, CATALOG, async ({ client }) => {
         const report = await bodyOf(client.v1.doctor.$get())
@@ -115,11 +134,6 @@ function registerDoctor(program: Command, context: CommandContext): void {
 }
 
 async function documentOf({ io }: CommandContext, file: string): Promise<Document> {
-  const content = await io.readFile(resolve(io.cwd, file))
-  if (content.length > YAML_BYTES_MAX)
-    throw new OpenExecError(
-      'bad_request',
-      `Cannot read "${file}": it is larger than ${YAML_BYTES_MAX} bytes`,
-    )
+  const content = await io.readFile(resolve(io.cwd, file), YAML_BYTES_MAX)
   return { file, text: new TextDecoder().decode(content) }
 }

@@ -28,7 +28,10 @@ function registerCancel(program: Command, context: CommandContext): void {
   const command = program.command('cancel').description('Stop a run; nothing of it stays behind.')
   withStateOptions(withRun(command))
     .option('--json', 'print one JSON object')
-    .addHelpText('after', '\nExample:\n  openexec cancel 4x9k     the first characters of an id are enough')
+    .addHelpText(
+      'after',
+      '\nExample:\n  openexec cancel 4x9k     the first characters of an id are enough',
+    )
     .action((id: string, options: ControlOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const run = await bodyOf(client.v1.runs[':id'].cancel.$post({ param: { id } }))
@@ -106,7 +109,9 @@ function registerDecision(program: Command, context: CommandContext, approve: bo
           }),
         )
         if (options.json === true) return printJson(context.io, { run: run.id, approve })
-        context.io.out(`${approve ? 'Approved' : 'Rejected'}; go on with: openexec resume ${run.id}`)
+        context.io.out(
+          `${approve ? 'Approved' : 'Rejected'}; go on with: openexec resume ${run.id}`,
+        )
       }),
     )
 }

@@ -1,4 +1,4 @@
-/** ps, show, events, logs: what runs are there, and what happened in one. */
+/** ps, show: what runs are there, and how one ended. */
 import type { Command } from 'commander'
 import { type Artifact, OpenExecError, Receipt, type Run, RunStatus } from '../../schema/index.ts'
 import { bodyOf, bytesOf, type Client } from '../client.ts'
@@ -8,12 +8,20 @@ import {
   type StateOptions,
   using,
   wholeNumber,
+  withRun,
   withStateOptions,
 } from '../command-context.ts'
-import { followRun } from '../follow.ts'
-import { age, bytes, duration, oneLine, paint, printJson, printTable, verdictMark } from '../print.ts'
-import { createProgress } from '../progress.ts'
-import { summaryLines } from '../summary.ts'
+import {
+  age,
+  bytes,
+  duration,
+  oneLine,
+  paint,
+  printJson,
+  printTable,
+  verdictMark,
+} from '../print.ts'
+import { outcomeLines } from '../summary.ts'
 
 interface ReadOptions extends StateOptions {
   json?: boolean
@@ -22,35 +30,34 @@ interface ReadOptions extends StateOptions {
 export function registerRead(program: Command, context: CommandContext): void {
   registerPs(program, context)
   registerShow(program, context)
-  registerEvents(program, context)
-  registerLogs(program, context)
 }
 
 function registerPs(program: Command, context: CommandContext): void {
   withStateOptions(program.command('ps').description('List runs, newest first.'))
     .option('-n, --limit <count>', 'how many', '20')
     .option('--status <status>', `one of ${RunStatus.options.join(', ')}`)
-    .option('--json', 'print JSON')
-    .action((options: ReadOptions & { limit: string; status?: string }) =>
-      using(context, { ...READ, from: options }, async ({ client }) => {
-        wholeNumber('--limit', options.limit)
-        const { runs } = await bodyOf(
-          client.v1.runs.$get({
-            query: {
-              limit: options.limit,
-              ...(options.status !== undefined && { status: statusOf(options.status) }),
-            },
-          }),
-        )
+    .option('--json', 'print one JSON object: {"runs": [...]}')
+    .addHelpText('after', PS_HELP)
+    .action((options: ReadOptions & { limit: string; status?: string }) => {
+      const limit = wholeNumber('--limit', options.limit, { min: 1, max: 1000 })
+      const status = options.status === undefined ? undefined : statusOf(options.status)
+      return using(context, { ...READ, from: options }, async ({ client }) => {
+        const query = { limit: String(limit), ...(status !== undefined && { status }) }
+        const { runs } = await bodyOf(client.v1.runs.$get({ query }))
         if (options.json === true) return printJson(context.io, { runs })
         printTable(
           context.io,
           ['RUN', 'STATUS', 'BLUEPRINT', 'STARTED', 'TOOK', 'TASK'],
           runs.map((run) => rowOf(context, run)),
         )
-      }),
-    )
+      })
+    })
 }
+
+const PS_HELP = `
+Examples:
+  openexec ps --status failed -n 5
+  openexec ps --json | jq -r '.runs[0].id'     id of the newest run`
 
 function statusOf(text: string): RunStatus {
   const parsed = RunStatus.safeParse(text)
@@ -64,10 +71,10 @@ function statusOf(text: string): RunStatus {
 function rowOf({ io, now }: CommandContext, run: Run): string[] {
   const took = run.startedAt === undefined ? '' : duration((run.endedAt ?? now()) - run.startedAt)
   const what = run.request.task === '' ? (run.request.command ?? []).join(' ') : run.request.task
-  const status = run.reason === undefined ? run.status : `${run.status} (${run.reason})`
+  const why = run.reason === undefined || run.reason === run.status ? '' : ` (${run.reason})`
   return [
     run.id,
-    `${verdictMark(io, run.status)} ${status}`,
+    `${verdictMark(io, run.status)} ${run.status}${why}`,
     oneLine(run.blueprint, 40),
     age(now(), run.createdAt),
     took,
@@ -76,27 +83,34 @@ function rowOf({ io, now }: CommandContext, run: Run): string[] {
 }
 
 function registerShow(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program
-      .command('show')
-      .argument('<run>', 'run id, or the beginning of one')
-      .description('Show how a run ended: stages, artifacts, changes; --receipt for what was enforced.'),
-  )
+  const command = program
+    .command('show')
+    .description(
+      'Show how a run ended: stages, changes, artifacts; --receipt for what was enforced.',
+    )
+  withStateOptions(withRun(command))
     .option('--receipt', 'requested against enforced, as measured before any task code ran')
-    .option('--json', 'print JSON')
+    .option('--json', 'print one JSON object, as `openexec run --json` does')
+    .addHelpText('after', SHOW_HELP)
     .action((id: string, options: ReadOptions & { receipt?: boolean }) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         if (options.receipt === true) return await showReceipt(context, { client, id, options })
         const run = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
         const result = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id } }))
         if (options.json === true) return printJson(context.io, result)
-        for (const line of [...headOf(context, run), ...summaryLines(context.io, result)])
-          context.io.out(line)
+        const lines = [...headOf(context, run), '', ...outcomeLines(context.io, result)]
+        for (const line of lines) context.io.out(line)
         const { artifacts } = await bodyOf(client.v1.runs[':id'].artifacts.$get({ param: { id } }))
         listArtifacts(context, artifacts)
       }),
     )
 }
+
+const SHOW_HELP = `
+Examples:
+  openexec show 4x9k               the first characters of an id are enough
+  openexec show 4x9k --receipt     what the sandbox was asked to enforce, and what it did
+  openexec show 4x9k --json | jq .stages`
 
 function headOf({ now }: CommandContext, run: Run): string[] {
   const lines = [
@@ -139,14 +153,18 @@ async function showReceipt(
   const receipt = Receipt.parse(JSON.parse(new TextDecoder().decode(content)))
   if (options.json === true) return printJson(io, receipt)
   io.out(`Image   ${receipt.image.name} ${receipt.image.id}`)
-  io.out(`Engine  ${receipt.engine.version} (API ${receipt.engine.api}), runtime ${receipt.engine.runtime}`)
+  io.out(
+    `Engine  ${receipt.engine.version} (API ${receipt.engine.api}), runtime ${receipt.engine.runtime}`,
+  )
   io.out(`Confinement ${receipt.confinement}`)
   io.out('')
   printTable(
     io,
     ['', 'GUARANTEE', 'REQUESTED', 'ENFORCED', 'SEEN BY'],
     receipt.items.map(({ guarantee, requested, enforced, source, status }) => [
-      status === 'enforced' ? paint(io, 'green', '✔') : paint(io, status === 'soft' ? 'yellow' : 'red', status === 'soft' ? '~' : '✘'),
+      status === 'enforced'
+        ? paint(io, 'green', '✔')
+        : paint(io, status === 'soft' ? 'yellow' : 'red', status === 'soft' ? '~' : '✘'),
       guarantee,
       oneLine(requested, 48),
       oneLine(enforced, 48),
@@ -154,59 +172,9 @@ async function showReceipt(
     ]),
   )
   io.out('')
-  io.out(receipt.complete ? 'Everything asked for is enforced (~: watched, not enforced by the kernel)' : 'DEGRADED: the caller accepted less than was asked for')
-}
-
-function registerEvents(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program.command('events').argument('<run>').description('Print the timeline of a run, one event a line.'),
+  io.out(
+    receipt.complete
+      ? 'Everything asked for is enforced (~: watched, not enforced by the kernel)'
+      : 'DEGRADED: the caller accepted less than was asked for',
   )
-    .option('--after <seq>', 'only events after this number', '0')
-    .option('-f, --follow', 'go on until the run ends')
-    .option('--json', 'print NDJSON, whole events')
-    .action((id: string, options: ReadOptions & { after: string; follow?: boolean }) =>
-      using(context, { ...READ, from: options }, async ({ client }) => {
-        const run = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
-        const after = wholeNumber('--after', options.after)
-        const live = options.follow ?? false
-        for await (const frame of followRun(client, { run: run.id, after, live })) {
-          if (frame.type !== 'event') continue
-          const { seq, ts, type, stage, payload } = frame.event
-          if (options.json === true) printJson(context.io, frame.event)
-          else
-            context.io.out(
-              `${String(seq).padStart(4)}  ${new Date(ts).toISOString().slice(11, 23)}  ${type.padEnd(20)} ${(stage ?? '').padEnd(16)} ${oneLine(JSON.stringify(payload), 140)}`,
-            )
-        }
-      }),
-    )
-}
-
-function registerLogs(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program.command('logs').argument('<run>').description('Print the output of a run, both streams in order.'),
-  )
-    .option('-f, --follow', 'go on until the run ends')
-    .option('--stage <id>', 'only this stage')
-    .option('--raw', 'pass terminal control sequences through')
-    .option('--json', 'print NDJSON frames with output as base64')
-    .action(
-      (id: string, options: ReadOptions & { follow?: boolean; stage?: string; raw?: boolean }) =>
-        using(context, { ...READ, from: options }, async ({ client }) => {
-          const run = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
-          const progress = createProgress(context.io, {
-            passThrough: true,
-            quiet: true,
-            raw: options.raw ?? false,
-          })
-          const live = options.follow ?? false
-          for await (const frame of followRun(client, { run: run.id, after: 0, live })) {
-            if (frame.type !== 'output') continue
-            if (options.stage !== undefined && frame.step.split('.')[0] !== options.stage) continue
-            if (options.json === true) printJson(context.io, frame)
-            else await progress.show(frame)
-          }
-          await progress.end()
-        }),
-    )
 }

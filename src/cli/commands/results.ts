@@ -1,8 +1,15 @@
 /** diff, apply, artifacts: what a run made, and taking it over. */
 import type { Command } from 'commander'
 import { resolve } from 'node:path'
-import { bodyOf, bytesOf } from '../client.ts'
-import { type CommandContext, READ, type StateOptions, using, withStateOptions } from '../command-context.ts'
+import { addressPart, bodyOf, bytesOf } from '../client.ts'
+import {
+  type CommandContext,
+  READ,
+  type StateOptions,
+  using,
+  withRun,
+  withStateOptions,
+} from '../command-context.ts'
 import { plural, printJson } from '../print.ts'
 import { createTerminalFilter } from '../terminal.ts'
 import { listArtifacts } from './read.ts'
@@ -17,22 +24,33 @@ export function registerResults(program: Command, context: CommandContext): void
   registerArtifacts(program, context)
 }
 
+const DIFF_HELP = `
+Examples:
+  openexec diff 4x9k                   the patch
+  openexec diff 4x9k | git apply       the same as \`openexec apply\`, but with git's own rules
+  openexec diff 4x9k --name-only`
+
 function registerDiff(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program.command('diff').argument('<run>').description('Print what a run changed, as a patch for `git apply`.'),
-  )
+  const command = program
+    .command('diff')
+    .description('Print what a run changed, as a patch for `git apply`.')
+  withStateOptions(withRun(command))
     .option('--stat', 'files and line counts')
     .option('--name-only', 'paths only')
-    .option('--json', 'files, insertions and deletions as JSON')
+    .option('--json', 'one JSON object with the number of files, insertions and deletions')
+    .addHelpText('after', DIFF_HELP)
     .action((id: string, options: JsonOption & { stat?: boolean; nameOnly?: boolean }) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
-        if (options.json === true) {
-          const result = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id } }))
-          return printJson(context.io, result.diff)
-        }
-        const format = options.stat === true ? 'stat' : options.nameOnly === true ? 'name-only' : 'patch'
-        const text = await bytesOf(client.v1.runs[':id'].diff.$get({ param: { id }, query: { format } }))
-        await writeBytes(context, text)
+        const { diff } = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id } }))
+        if (options.json === true) return printJson(context.io, diff)
+        if (diff.files === 0) return context.io.err('No file changed')
+        const format =
+          options.stat === true ? 'stat' : options.nameOnly === true ? 'name-only' : 'patch'
+        const query = { format } as const
+        await writeBytes(
+          context,
+          await bytesOf(client.v1.runs[':id'].diff.$get({ param: { id }, query })),
+        )
       }),
     )
 }
@@ -44,18 +62,20 @@ async function writeBytes({ io }: CommandContext, content: Uint8Array): Promise<
   await io.write(Buffer.from(filter.push(content) + filter.end()))
 }
 
+const APPLY_HELP = `
+Example:
+  openexec diff 4x9k && openexec apply 4x9k && git diff
+
+Refuses, and changes nothing, where your checkout differs from what the run began with. Your index
+and everything the run did not change stay as they are.`
+
 function registerApply(program: Command, context: CommandContext): void {
-  withStateOptions(
-    program
-      .command('apply')
-      .argument('<run>')
-      .description('Bring the changes of a run into your checkout, all or nothing.')
-      .addHelpText(
-        'after',
-        '\nRefuses, and changes nothing, where your checkout differs from what the run began with.',
-      ),
-  )
-    .option('--json', 'print JSON')
+  const command = program
+    .command('apply')
+    .description('Bring the changes of a run into your checkout, all or nothing.')
+  withStateOptions(withRun(command))
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', APPLY_HELP)
     .action((id: string, options: JsonOption) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const stat = await bodyOf(client.v1.runs[':id'].apply.$post({ param: { id } }))
@@ -69,15 +89,24 @@ function registerApply(program: Command, context: CommandContext): void {
     )
 }
 
+const ARTIFACTS_HELP = `
+Examples:
+  openexec artifacts 4x9k
+  openexec artifacts get 4x9k test_report | jq .counts
+  openexec artifacts get 4x9k changes.patch -o fix.patch`
+
 function registerArtifacts(program: Command, context: CommandContext): void {
   const artifacts = program
     .command('artifacts')
     .usage('RUN | get RUN NAME [-o FILE]')
     .description('List the artifacts of a run, or fetch one.')
+    .addHelpText('after', ARTIFACTS_HELP)
   withStateOptions(
-    artifacts.command('list', { isDefault: true }).argument('<run>').description('List the artifacts of a run.'),
+    withRun(artifacts.command('list', { isDefault: true })).description(
+      'List the artifacts of a run.',
+    ),
   )
-    .option('--json', 'print JSON')
+    .option('--json', 'print one JSON object: {"artifacts": [...]}')
     .action((id: string, options: JsonOption) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const body = await bodyOf(client.v1.runs[':id'].artifacts.$get({ param: { id } }))
@@ -86,18 +115,16 @@ function registerArtifacts(program: Command, context: CommandContext): void {
       }),
     )
   withStateOptions(
-    artifacts
-      .command('get')
-      .argument('<run>')
-      .argument('<name>', 'name of the artifact, or the beginning of its id')
+    withRun(artifacts.command('get'))
+      .argument('<name>', 'name of the artifact (the latest of it), or the beginning of its id')
       .description('Write one artifact to stdout or to a file.'),
   )
     .option('-o, --output <file>', 'file to write')
+    .addHelpText('after', ARTIFACTS_HELP)
     .action((id: string, name: string, options: StateOptions & { output?: string }) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
-        const content = await bytesOf(
-          client.v1.runs[':id'].artifacts[':artifact'].$get({ param: { id, artifact: name } }),
-        )
+        const param = { id, artifact: addressPart(name) }
+        const content = await bytesOf(client.v1.runs[':id'].artifacts[':artifact'].$get({ param }))
         if (options.output === undefined) return await writeBytes(context, content)
         await context.io.writeFile(resolve(context.io.cwd, options.output), content)
         context.io.err(`Wrote ${content.length} bytes to ${options.output}`)

@@ -3,7 +3,12 @@ import { resolve } from 'node:path'
 import { Duration, OpenExecError, type Run, RunRequest, SandboxMode } from '../../schema/index.ts'
 import { attach, type AttachOptions } from '../attach.ts'
 import { bodyOf } from '../client.ts'
-import { type CommandContext, type StateOptions, using, withStateOptions } from '../command-context.ts'
+import {
+  type CommandContext,
+  type StateOptions,
+  using,
+  withStateOptions,
+} from '../command-context.ts'
 import { printJson } from '../print.ts'
 
 interface RunOptions extends StateOptions, AttachOptions {
@@ -63,7 +68,9 @@ export function registerRun(program: Command, context: CommandContext): void {
     .option('--raw', 'pass terminal control sequences of the sandbox through')
   withStateOptions(command)
     .addHelpText('after', HELP)
-    .action((blueprint: string | undefined, options: RunOptions) => run(context, blueprint, options))
+    .action((blueprint: string | undefined, options: RunOptions) =>
+      run(context, blueprint, options),
+    )
 }
 
 async function run(
@@ -86,9 +93,13 @@ async function run(
 
 function refuseNothing({ command }: CommandContext, blueprint: string | undefined): void {
   if (blueprint === undefined && command === undefined)
-    throw new OpenExecError('bad_request', 'Cannot run nothing: expected a blueprint or -- and a command', {
-      hint: 'For example `openexec run check`, or `openexec run --image node -- npm test`',
-    })
+    throw new OpenExecError(
+      'bad_request',
+      'Cannot run nothing: expected a blueprint or -- and a command',
+      {
+        hint: 'For example `openexec run check`, or `openexec run --image node -- npm test`',
+      },
+    )
   if (command !== undefined && (command.length === 0 || command[0] === ''))
     throw new OpenExecError('bad_request', 'Cannot run an empty command: expected argv after --', {
       hint: 'For example `openexec run -- npm test`',
