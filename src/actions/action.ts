@@ -27,6 +27,8 @@ export interface GateRequest {
   capability: Capability
   resource: Resource
   subject: string
+  /** Why a person is asked although policy would allow it. */
+  approval?: { by: string; reason: string }
 }
 
 /** One path that differs between two trees, as bytes turned into text without loss for UTF-8 names. */
@@ -102,11 +104,14 @@ export interface ActionContext {
   /** Runs argv in the sandbox with its output spooled and both ends in the timeline. */
   runCommand(request: CommandRequest): Promise<CommandOutcome>
   gate(request: GateRequest): Promise<PolicyDecision>
+  /** What one effect needs, as a whole: approvals are used up only when all of it is allowed. */
+  gateAll(requests: readonly GateRequest[]): Promise<PolicyDecision[]>
   /** Whether path rules let this file of the repository be read; asks nothing and records nothing. */
   mayRead(path: string): boolean
   /** Latest artifact of this name made by the run; `undefined` when there is none. */
   readArtifact(name: string): Promise<{ artifact: Artifact; content: Uint8Array } | undefined>
-  saveArtifact(draft: ArtifactDraft): Promise<Artifact>
+  /** `note` is told beside the event, outside of what a re-execution must repeat. */
+  saveArtifact(draft: ArtifactDraft, note?: JsonObject): Promise<Artifact>
   listArtifacts(): Artifact[]
   record(event: NewEvent): void
   /** Verdicts of the stages so far, in order. */

@@ -2,6 +2,7 @@ export type {
   Action,
   ActionContext,
   ActionResult,
+  ArtifactDraft,
   ChangedFile,
   GateRequest,
   RunTree,
@@ -10,9 +11,11 @@ export type {
 export { runAgentStage } from './agent.ts'
 export { boundsOfLimits, createBudget, NO_SPEND, type Spend } from './budget.ts'
 export { executeAction } from './execute.ts'
-export { askPolicy, type GateDeps } from './gate.ts'
-export { planProject, type ProjectPlan, type ReadBaseFile } from './project-plan.ts'
+export { askPolicy, shortResource } from './gate.ts'
+export { executeNeeds } from './needs.ts'
+export { NO_PROJECT, planProject, type ProjectPlan } from './project-plan.ts'
 export { ACTIONS, describeActions, findAction } from './registry.ts'
 export { runCommandIn } from './run-commands.ts'
+export { PROJECT_ACTIONS } from './run-project-command.ts'
 export { createRunSandboxes, type RunSandboxes } from './run-sandboxes.ts'
-export { createRunTree } from './run-tree.ts'
+export { createRunTree, type OwnedTree } from './run-tree.ts'

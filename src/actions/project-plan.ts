@@ -26,6 +26,16 @@ export interface ProjectPlan {
   suggestedImage: 'base' | 'node' | 'python'
 }
 
+/** For runs that ask the repository for no command. */
+export const NO_PROJECT: ProjectPlan = {
+  setup: undefined,
+  lint: undefined,
+  test: undefined,
+  junit: [],
+  image: undefined,
+  suggestedImage: 'base',
+}
+
 /** Reads a file of the base commit as text; `undefined` when absent or no regular file. */
 export type ReadBaseFile = (path: string) => Promise<string | undefined>
 

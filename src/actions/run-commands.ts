@@ -10,8 +10,9 @@ import {
 import type { Redactor } from '../events/index.ts'
 import { type ExecResult, type NewEvent, OpenExecError, type RunId, type StepId } from '../schema/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
-import type { State } from '../state/index.ts'
+import type { Db, State } from '../state/index.ts'
 import type { CommandOutcome, CommandRequest, KeptOutput } from './action.ts'
+import { shortArgv } from './gate.ts'
 
 export interface CommandDeps {
   state: State
@@ -26,7 +27,8 @@ export interface CommandDeps {
   /** Bytes of output kept of one command. */
   outputBytesMax: number
   sandbox(): Promise<Sandbox>
-  record(event: NewEvent): void
+  /** Appends within the transaction it is given; stage and attempt are filled in. */
+  append(tx: Db, events: readonly NewEvent[]): void
   signal: AbortSignal
 }
 
@@ -35,6 +37,7 @@ export async function runCommandIn(
   deps: CommandDeps,
   request: CommandRequest,
 ): Promise<CommandOutcome> {
+  const { state, artifacts, signal } = deps
   const sandbox = await deps.sandbox()
   const step = `${deps.stage}.${deps.attempt}.${request.name}`
   const spool = await openSpool({
@@ -44,33 +47,57 @@ export async function runCommandIn(
     newFilter: () => deps.redactor.stream(),
   })
   const { argv, cwd, env, timeoutMs } = request
-  record(deps, 'command_started', { argv: [...argv], cwd, timeout_ms: timeoutMs }, { step })
   let ran: Attempted
   try {
+    state.transact((tx) => deps.append(tx, [startedEvent(request, step)]))
     ran = await attempt(sandbox, {
-      argv,
-      env,
-      cwd,
-      timeoutMs,
+      ...{ argv, env, cwd, timeoutMs, signal },
       stdin: new Uint8Array(),
       onOutput: (stream, chunk) => spool.write(stream, chunk),
-      signal: deps.signal,
     })
   } catch (error) {
     await spool.finish().catch(() => {})
     throw error
   }
   const spooled = await spool.finish()
-  const stored = await storeOutput(deps.artifacts, spooled)
+  const stored = await storeOutput(artifacts, spooled)
   const { runId, stepId } = deps
-  deps.state.transact((tx) => recordOutput(deps.artifacts, tx, { runId, stepId, name: step, stored }))
-  record(deps, 'command_completed', endOf(ran), {
-    step,
-    duration_ms: Math.round(ran.result.durationMs),
-    stdout: { sha256: spooled.stdout.sha256, bytes: spooled.stdout.bytes },
-    stderr: { sha256: spooled.stderr.sha256, bytes: spooled.stderr.bytes },
+  state.transact((tx) => {
+    recordOutput(artifacts, tx, { runId, stepId, name: step, stored })
+    deps.append(tx, [completedEvent(ran, step, spooled)])
   })
   return { ...ran, stdout: kept(spooled.stdout), stderr: kept(spooled.stderr) }
+}
+
+function startedEvent({ argv, cwd, timeoutMs }: CommandRequest, step: string): NewEvent {
+  return {
+    type: 'command_started',
+    payload: { ...shortArgv(argv), cwd, timeout_ms: timeoutMs },
+    volatile: { step },
+  }
+}
+
+function completedEvent(
+  { result, startable }: Attempted,
+  step: string,
+  { stdout, stderr }: { stdout: SpooledStream; stderr: SpooledStream },
+): NewEvent {
+  return {
+    type: 'command_completed',
+    payload: {
+      started: startable,
+      exit_code: result.exitCode,
+      signal: result.signal,
+      timed_out: result.timedOut,
+      out_of_memory: result.outOfMemory,
+    },
+    volatile: {
+      step,
+      duration_ms: Math.round(result.durationMs),
+      stdout: { sha256: stdout.sha256, bytes: stdout.bytes },
+      stderr: { sha256: stderr.sha256, bytes: stderr.bytes },
+    },
+  }
 }
 
 interface Attempted {
@@ -98,25 +125,6 @@ async function attempt(
     if (error instanceof OpenExecError && error.code === 'command_not_startable')
       return { result: NEVER_RAN, startable: false }
     throw error
-  }
-}
-
-function record(
-  { stage, attempt: number, record: write }: CommandDeps,
-  type: NewEvent['type'],
-  payload: NewEvent['payload'],
-  volatile: NonNullable<NewEvent['volatile']>,
-): void {
-  write({ type, stage, attempt: number, payload, volatile })
-}
-
-function endOf({ result, startable }: Attempted): NewEvent['payload'] {
-  return {
-    started: startable,
-    exit_code: result.exitCode,
-    signal: result.signal,
-    timed_out: result.timedOut,
-    out_of_memory: result.outOfMemory,
   }
 }
 

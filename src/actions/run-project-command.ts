@@ -40,6 +40,11 @@ export const runTests = projectCommand({
   extra: collectTests,
 })
 
+/** Names of the actions that run what the repository says. */
+export const PROJECT_ACTIONS: readonly string[] = [runSetup, runLinters, runTests].map(
+  ({ name }) => name,
+)
+
 interface ProjectCommandOptions {
   name: string
   kind: 'setup' | 'lint' | 'test'

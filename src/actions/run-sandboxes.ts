@@ -2,23 +2,24 @@
  * The sandboxes of one run: one for each confinement its stages ask for, opened on first use, all
  * removed at the end. Every life is in the timeline, every receipt an artifact.
  */
+import type { Artifacts } from '../artifacts/index.ts'
 import { compileConfinement, confinementDigest, type Policy } from '../policy/index.ts'
 import {
   type Confinement,
   type NewEvent,
   type NewId,
   OpenExecError,
-  type Receipt,
   type RunId,
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
 import type { Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
-import { insertSandbox, removeSandbox, type State } from '../state/index.ts'
+import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
 
 export interface RunSandboxesDeps {
   sandboxes: Sandboxes
   state: State
+  artifacts: Pick<Artifacts, 'put' | 'record'>
   policy: Policy
   runId: RunId
   /** Everything of a specification that is the same for each sandbox of the run. */
@@ -29,8 +30,8 @@ export interface RunSandboxesDeps {
   measure: NonNullable<SandboxSpec['measure']>
   now(): number
   newId: NewId
-  record(event: NewEvent): void
-  saveReceipt(receipt: Receipt): Promise<void>
+  /** Appends within the transaction it is given. */
+  append(tx: Db, events: readonly NewEvent[]): void
 }
 
 export interface SandboxWish {
@@ -71,35 +72,44 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
       try {
         return (await opening).sandbox
       } catch (error) {
-        open.delete(digest)
+        // Another caller may have begun a new one meanwhile.
+        if (open.get(digest) === opening) open.delete(digest)
         throw error
       }
     },
     async reset() {
       const all = await Promise.allSettled(open.values())
       open.clear()
-      const closed = await Promise.allSettled(
-        all.flatMap((one) => (one.status === 'fulfilled' ? [closeOne(deps, one.value)] : [])),
-      )
-      for (const one of closed) if (one.status === 'rejected') throw one.reason
+      const opened = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+      const started = deps.now()
+      const ends = await Promise.allSettled(opened.map(({ sandbox }) => sandbox.close()))
+      const tookMs = deps.now() - started
+      // In the order they were opened, so that the timeline does not depend on which is quicker.
+      for (const [index, one] of opened.entries())
+        if (ends[index]?.status === 'fulfilled') tellRemoved(deps, one, tookMs)
+      const failed = ends.find((end) => end.status === 'rejected')
+      if (failed !== undefined) throw notRemoved(failed.reason)
     },
   }
 }
 
-async function openOne(
-  deps: RunSandboxesDeps,
-  asked: { confinement: Confinement; digest: string; wish: SandboxWish },
-  signal: AbortSignal,
-): Promise<Open> {
-  const { confinement, digest, wish } = asked
+interface Asked {
+  confinement: Confinement
+  digest: string
+  wish: SandboxWish
+}
+
+async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal): Promise<Open> {
+  const { confinement, wish } = asked
   const id = SandboxId.parse(deps.newId('sbx'))
   const createdAt = deps.now()
   const expiresAt = createdAt + confinement.limits.wall + EXPIRY_GRACE_MS
   const container = `openexec-${id}`
   // Written first: a container without a row is what a crash must never leave.
   insertSandbox(deps.state.db, { id, runId: deps.runId, container, createdAt, expiresAt })
+  let sandbox: Sandbox | undefined
   try {
-    const sandbox = await deps.sandboxes.open(
+    sandbox = await deps.sandboxes.open(
       {
         ...deps.place,
         id,
@@ -110,20 +120,24 @@ async function openOne(
       },
       { signal },
     )
-    await refuseOtherImage(deps, sandbox)
-    await tellOpened(deps, { id, sandbox, digest, wish, createdAt })
+    refuseOtherImage(deps, sandbox)
+    await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     return { id, stage: wish.stage, sandbox }
   } catch (error) {
-    removeSandbox(deps.state.db, id)
+    // One that cannot be removed keeps its row, by which it is found later.
+    const isGone = await (sandbox?.close() ?? Promise.resolve()).then(
+      () => true,
+      () => false,
+    )
+    if (isGone) removeSandbox(deps.state.db, id)
     throw error
   }
 }
 
 /** A name can come to mean another image between two starts; the run's snapshot says which it is. */
-async function refuseOtherImage({ imageId }: RunSandboxesDeps, sandbox: Sandbox): Promise<void> {
-  const { name, id } = sandbox.receipt.image
+function refuseOtherImage({ imageId }: RunSandboxesDeps, { receipt }: Sandbox): void {
+  const { name, id } = receipt.image
   if (id === imageId) return
-  await sandbox.close()
   throw new OpenExecError(
     'confinement_weaker',
     `Cannot use image "${name}": it is ${id}, and the run began with ${imageId}`,
@@ -131,47 +145,59 @@ async function refuseOtherImage({ imageId }: RunSandboxesDeps, sandbox: Sandbox)
   )
 }
 
-async function tellOpened(
-  deps: RunSandboxesDeps,
-  opened: { id: string; sandbox: Sandbox; digest: string; wish: SandboxWish; createdAt: number },
-): Promise<void> {
-  const { id, sandbox, digest, wish, createdAt } = opened
+interface Opened {
+  id: SandboxId
+  sandbox: Sandbox
+  asked: Asked
+  tookMs: number
+}
+
+/** Recorded before any task code: what runs in a sandbox nobody can prove the confinement of is nothing. */
+async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void> {
+  const { id, sandbox, asked, tookMs } = opened
   const { receipt } = sandbox
-  deps.record({
-    type: 'sandbox_started',
-    stage: wish.stage,
-    payload: { mode: wish.mode, confinement: digest, image: receipt.image.name },
-    volatile: { sandbox: id, image_id: receipt.image.id, took_ms: deps.now() - createdAt },
-  })
-  await deps.saveReceipt(receipt)
+  const { stage, mode } = asked.wish
+  const text = `${JSON.stringify(receipt, undefined, 2)}\n`
+  const blob = await deps.artifacts.put(Buffer.from(text))
   const missing = receipt.items.filter(({ status }) => status === 'missing')
-  deps.record({
-    type: 'sandbox_receipt',
-    stage: wish.stage,
-    payload: {
-      complete: receipt.complete,
-      degraded: receipt.degraded,
-      missing: missing.map(({ guarantee }) => guarantee),
-    },
-    volatile: { sandbox: id, engine: receipt.engine.version, runtime: receipt.engine.runtime },
+  deps.state.transact((tx) => {
+    const about = { name: 'receipt', type: 'receipt', mediaType: 'application/json' } as const
+    deps.artifacts.record(tx, { runId: deps.runId, ...about, blob })
+    deps.append(tx, [
+      {
+        type: 'sandbox_started',
+        stage,
+        payload: { mode, confinement: asked.digest, image: receipt.image.name },
+        volatile: { sandbox: id, image_id: receipt.image.id, took_ms: tookMs },
+      },
+      {
+        type: 'sandbox_receipt',
+        stage,
+        payload: {
+          complete: receipt.complete,
+          degraded: receipt.degraded,
+          missing: missing.map(({ guarantee }) => guarantee),
+        },
+        volatile: {
+          ...{ sandbox: id, sha256: blob.sha256 },
+          ...{ engine: receipt.engine.version, runtime: receipt.engine.runtime },
+        },
+      },
+    ])
   })
 }
 
-async function closeOne(deps: RunSandboxesDeps, { id, stage, sandbox }: Open): Promise<void> {
-  const started = deps.now()
-  try {
-    await sandbox.close()
-  } catch (cause) {
-    throw new OpenExecError('engine_failed', `Cannot remove sandbox "${id}"`, {
-      hint: 'Run `openexec gc` when the engine answers again',
-      cause,
-    })
-  }
-  removeSandbox(deps.state.db, id)
-  deps.record({
-    type: 'sandbox_removed',
-    stage,
-    payload: {},
-    volatile: { sandbox: id, took_ms: deps.now() - started },
+function tellRemoved(deps: RunSandboxesDeps, { id, stage }: Open, tookMs: number): void {
+  const volatile = { sandbox: id, took_ms: tookMs }
+  deps.state.transact((tx) => {
+    removeSandbox(tx, id)
+    deps.append(tx, [{ type: 'sandbox_removed', stage, payload: {}, volatile }])
+  })
+}
+
+function notRemoved(cause: unknown): OpenExecError {
+  return new OpenExecError('engine_failed', 'Cannot remove a sandbox of the run', {
+    hint: 'Run `openexec gc` when the engine answers again',
+    cause,
   })
 }

@@ -1,9 +1,11 @@
 /** The tree of a run as actions see it: what is in it, what changed, what it was. */
+import { GitOid, OpenExecError } from '../schema/index.ts'
 import {
-  type GitOid,
-  OpenExecError,
-} from '../schema/index.ts'
-import { SNAPSHOT_LIMITS, type TreeFile, type Workspace, type Workspaces } from '../workspace/index.ts'
+  SNAPSHOT_LIMITS,
+  type TreeFile,
+  type Workspace,
+  type Workspaces,
+} from '../workspace/index.ts'
 import type { ChangedFile, RunTree } from './action.ts'
 
 const PATCH_BYTES_MAX = 64 * 1024 * 1024
@@ -15,12 +17,27 @@ const STATUS = {
   type_changed: 'modified',
 } as const
 
-/** `close()` ends the process that blobs are read through. */
+/** The tree with what only its environment may do. */
+export interface OwnedTree extends RunTree {
+  /** A sandbox may change files from now on. */
+  touch(): void
+  /** Whether files may differ from what was last known. */
+  isTouched(): boolean
+  /** The files are those of `tree`, and no command runs that could change them. */
+  settle(tree: GitOid): void
+  /** Ends the process that blobs are read through. */
+  close(): Promise<void>
+}
+
 export function createRunTree(
   { workspaces, workspace }: { workspaces: Workspaces; workspace: Workspace },
   signal: AbortSignal,
-): RunTree & { close(): Promise<void> } {
-  const { store, baseTree, baseCommit } = workspace
+): OwnedTree {
+  const { store } = workspace
+  const baseTree = GitOid.parse(workspace.baseTree)
+  const baseCommit = GitOid.parse(workspace.baseCommit)
+  let known = baseTree
+  let touched = false
   let files: Promise<TreeFile[]> | undefined
   let blobs: ReturnType<Workspaces['openBlobs']> | undefined
   let asked: Promise<unknown> = Promise.resolve()
@@ -28,8 +45,18 @@ export function createRunTree(
   return {
     baseCommit,
     baseTree,
-    snapshot: async () =>
-      (await workspace.snapshot({ baseTree, limits: SNAPSHOT_LIMITS, signal })).tree,
+    touch: () => void (touched = true),
+    isTouched: () => touched,
+    settle(tree) {
+      known = tree
+      touched = false
+    },
+    async snapshot() {
+      if (!touched) return known
+      const taken = await workspace.snapshot({ baseTree, limits: SNAPSHOT_LIMITS, signal })
+      known = GitOid.parse(taken.tree)
+      return known
+    },
     changes: async (tree) =>
       (await workspaces.changedPaths(store, fromBase(tree))).map(
         ({ path, status }): ChangedFile => ({ path, status: STATUS[status] }),

@@ -3,12 +3,15 @@
  * code stays the authority; a report that disagrees with it is said, never believed.
  */
 import picomatch from 'picomatch'
-import type { JsonObject, TestCase } from '../schema/index.ts'
+import { type JsonObject, OpenExecError, type TestCase } from '../schema/index.ts'
 import type { ActionContext, CommandOutcome } from './action.ts'
-import { parseJUnit } from './parse-junit.ts'
+import { type ParsedReport, parseJUnit } from './parse-junit.ts'
 import { parseTap } from './parse-tap.ts'
 
-const REPORT_BYTES_MAX = 8 * 1024 * 1024
+/** Of one report, and of all reports of a command: parsing cannot be interrupted. */
+const REPORT_BYTES_MAX = 4 * 1024 * 1024
+const REPORTS_BYTES_MAX = 8 * 1024 * 1024
+const PROBLEM_CHARS_MAX = 200
 const REPORT_FILES_MAX = 64
 const CASES_LISTED_MAX = 200
 
@@ -57,16 +60,23 @@ export async function collectTests(
 async function collect(context: ActionContext, outcome: CommandOutcome): Promise<Collected> {
   const notes: string[] = []
   const cases: TestCase[] = []
-  const files = await reportFiles(context)
-  for (const file of files) {
-    const parsed = parseJUnit(await read(context, file))
-    if (parsed.ok) cases.push(...parsed.cases)
-    else notes.push(`Cannot read report "${file}": ${parsed.problem}`)
+  let left = REPORTS_BYTES_MAX
+  for (const file of await reportFiles(context)) {
+    const content = await read(context, file, Math.min(left, REPORT_BYTES_MAX))
+    left -= content?.length ?? 0
+    const parsed = content && parseJUnit(content)
+    const problem = parsed === undefined ? 'it is too large, or no regular file' : problemOf(parsed)
+    if (problem !== undefined) notes.push(`Cannot read report "${file}": ${problem}`)
+    else if (parsed?.ok === true) for (const each of parsed.cases) cases.push(each)
   }
   if (cases.length > 0) return { format: 'junit', cases, notes }
-  const tap = parseTap(new TextDecoder().decode(await outcome.stdout.read(REPORT_BYTES_MAX)))
+  const tap = parseTap(new TextDecoder().decode(await outcome.stdout.read(REPORTS_BYTES_MAX)))
   if (tap !== undefined) return { format: 'tap', cases: tap, notes }
   return { format: 'none', cases: [], notes }
+}
+
+function problemOf(parsed: ParsedReport): string | undefined {
+  return parsed.ok ? undefined : parsed.problem.slice(0, PROBLEM_CHARS_MAX)
 }
 
 /** Report files that the base tree does not hold: one that is committed says nothing about this run. */
@@ -99,7 +109,19 @@ async function matching(context: ActionContext, glob: string): Promise<string[]>
     .filter((path) => matches(path))
 }
 
-async function read(context: ActionContext, path: string): Promise<Uint8Array> {
+/** `undefined` for what cannot be read within the limit; a lost sandbox is thrown. */
+async function read(
+  context: ActionContext,
+  path: string,
+  maxBytes: number,
+): Promise<Uint8Array | undefined> {
   const sandbox = await context.sandbox()
-  return await sandbox.readFile(`/workspace/${path}`, { maxBytes: REPORT_BYTES_MAX })
+  try {
+    return await sandbox.readFile(`/workspace/${path}`, { maxBytes: Math.max(1, maxBytes) })
+  } catch (error) {
+    if (error instanceof OpenExecError && UNREADABLE.has(error.code)) return undefined
+    throw error
+  }
 }
+
+const UNREADABLE: ReadonlySet<string> = new Set(['bad_request', 'not_found', 'sandbox_failed'])

@@ -3,8 +3,9 @@
  * command line speaks to it in process, a client over HTTP.
  */
 import { Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import type { Catalog, Runtime } from '../runtime/index.ts'
-import { ERROR_TABLE, type Run, toErrorBody } from '../schema/index.ts'
+import { ERROR_TABLE, OpenExecError, type Run, toErrorBody } from '../schema/index.ts'
 import { catalogRoutes } from './routes/catalog.ts'
 import { maintenanceRoutes } from './routes/maintenance.ts'
 import { resultRoutes } from './routes/results.ts'
@@ -30,10 +31,19 @@ export function createApi(deps: ApiDeps) {
     c.json({ code: 'not_found', message: `Cannot find ${c.req.method} ${c.req.path}` }, 404),
   )
   api.onError((error, c) => {
-    const body = toErrorBody(error)
+    const body = toErrorBody(knownError(error))
     if (body.code === 'internal') deps.onBug(error)
     return c.json(body, ERROR_TABLE[body.code].status)
   })
   return api
 }
+
+/** What the framework refuses (a body that is no JSON) is the caller's mistake and no bug. */
+function knownError(error: Error): Error {
+  if (!(error instanceof HTTPException) || error.status >= 500) return error
+  return new OpenExecError('bad_request', `Cannot read the request: ${error.message}`, {
+    cause: error,
+  })
+}
+
 export type Api = ReturnType<typeof createApi>

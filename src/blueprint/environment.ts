@@ -2,47 +2,46 @@
  * The world of one run: its workspace, its sandboxes, its checkpoints. Opened once, closed whatever
  * happens; after `close()` nothing of the run is on the machine but what state and store hold.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import {
   createRunSandboxes,
   createRunTree,
+  NO_PROJECT,
+  type OwnedTree,
   planProject,
   type ProjectPlan,
   type RunSandboxes,
-  type RunTree,
 } from '../actions/index.ts'
-import { createRunDirectory, writeRunDocument } from '../artifacts/index.ts'
-import { checkChangedPaths, deniesRead, stageMode } from '../policy/index.ts'
-import {
-  type ArtifactType,
-  GitOid,
-  type JsonObject,
-  type NewEvent,
-  type Run,
-} from '../schema/index.ts'
+import { deniesRead } from '../policy/index.ts'
+import { GitOid, type NewEvent, type Run, type RunId } from '../schema/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
-import { listApprovals } from '../state/index.ts'
+import { listSandboxes, removeSandbox, type Db } from '../state/index.ts'
 import {
   diskUsage,
   SNAPSHOT_LIMITS,
-  type Snapshot,
   type Source,
   type Workspace,
   type Workspaces,
 } from '../workspace/index.ts'
-import type { Checkpoint, Environment, StageAttempt } from './engine.ts'
+import { checkpointStage, unchanged } from './checkpoint-stage.ts'
+import type { Environment } from './engine.ts'
 import type { FrozenRun } from './frozen-run.ts'
-import { performStage, type StageDeps } from './perform-stage.ts'
+import { describeProject, needsProject, readBaseText } from './plan-project.ts'
+import { performStage } from './perform-stage.ts'
+import { openRunPlace } from './run-place.ts'
+import type { StageDeps } from './stage-scope.ts'
 
 export interface EnvironmentDeps extends Omit<
   StageDeps,
-  'run' | 'plan' | 'policy' | 'policyHash' | 'project' | 'tree' | 'sandboxes' | 'startedAt'
+  'run' | 'plan' | 'policy' | 'policyHash' | 'project' | 'tree' | 'sandboxes' | 'startedAt' | 'model'
 > {
   workspaces: Workspaces
   sandboxes: Sandboxes
   /** Whom the workspace of a run belongs to inside. */
-  userOf(run: Run): { uid: number; gid: number }
+  userOf(id: RunId): { uid: number; gid: number }
+  /** Throws `no_model_configured`. */
+  modelOf(run: Run): ReturnType<StageDeps['model']>
+  /** The repository of a run as it was seen when it was submitted, if by this process just now. */
+  takeSource(id: RunId): Source | undefined
 }
 
 /** Throws what opening a repository, a workspace or an artifact throws; nothing is left then. */
@@ -51,83 +50,104 @@ export async function openEnvironment(
   { run, frozen }: { run: Run; frozen: FrozenRun },
   signal: AbortSignal,
 ): Promise<Environment> {
-  const { workspaces, timeline } = deps
-  const { plan, policy } = frozen
+  const { workspaces } = deps
   // Before anything is started: a run that cannot end well should not begin.
-  if (plan.stages.some(({ type }) => type === 'agent')) await deps.model()
-  const slotDir = join(deps.root, 'work', run.id)
-  mkdirSync(join(deps.root, 'work'), { recursive: true, mode: 0o700 })
-  await writeRunDocument(createRunDirectory(deps.root, run.id), 'policy_snapshot.json', frozen.snapshot)
-  const source = await sourceOf(workspaces, run, signal)
-  await workspaces.remove(slotDir)
+  if (frozen.plan.stages.some(({ type }) => type === 'agent')) await deps.modelOf(run)
+  if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
+  const place = await openRunPlace(deps, { run, frozen }, signal)
+  const { source, slotDir } = place
   const workspace = await workspaces.create({
-    source,
-    runId: run.id,
-    slotDir,
-    ...deps.userOf(run),
-    denyRead: (path) => deniesRead(policy, path),
+    ...{ source, slotDir, runId: run.id, signal },
+    ...deps.userOf(run.id),
+    denyRead: (path) => deniesRead(frozen.policy, path),
     history: 'full',
-    signal,
   })
-  const record = (event: NewEvent) => void timeline.publish(run.id, event)
+  const append = (tx: Db, events: readonly NewEvent[]) =>
+    void deps.timeline.append(tx, run.id, events)
   const tree = createRunTree({ workspaces, workspace }, signal)
   try {
-    record(createdEvent(workspace))
-    const project = await planProject((path) => readBaseText(tree, path))
-    record({ type: 'notice', payload: { message: describeProject(project), kind: 'project' } })
-    const opened = { run, frozen, workspace, source, record, tree, project }
-    return assemble(deps, opened, signal)
+    const project = needsProject(frozen.plan)
+      ? await planProject((path) => readBaseText(tree, path))
+      : undefined
+    const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
+    deps.state.transact((tx) => append(tx, [createdEvent(workspace), ...notices]))
+    const opened = { run, frozen, workspace, source, append, tree }
+    return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
-    await tree.close()
+    await Promise.allSettled([tree.close()])
     await workspaces.remove(slotDir)
     throw error
   }
 }
 
-interface Opened {
+/** The sandbox of a process that died goes before another one of the same run comes. */
+async function removeRemains(
+  { sandboxes, state }: EnvironmentDeps,
+  id: RunId,
+  signal: AbortSignal,
+): Promise<void> {
+  await sandboxes.reap(({ run }) => run !== id, { signal })
+  for (const sandbox of listSandboxes(state.db))
+    if (sandbox.runId === id) removeSandbox(state.db, sandbox.id)
+}
+
+export interface Opened {
   run: Run
   frozen: FrozenRun
   workspace: Workspace
   source: Source
-  record(event: NewEvent): void
-  tree: RunTree & { close(): Promise<void> }
+  append(tx: Db, events: readonly NewEvent[]): void
+  tree: OwnedTree
   project: ProjectPlan
 }
 
-function assemble(deps: EnvironmentDeps, opened: Opened, signal: AbortSignal): Environment {
-  const { run, frozen, workspace, record, tree, project } = opened
+function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
+  const { run, frozen, workspace, tree, project } = opened
   const { plan, policy, policyHash } = frozen
-  const use = { touched: false }
-  const sandboxes = watched(openSandboxes(deps, opened), use)
+  const sandboxes = openSandboxes(deps, opened)
   const stage: StageDeps = {
     ...deps,
-    ...{ run, plan, policy, policyHash, project, tree, sandboxes },
+    ...{ run, plan, policy, policyHash, project, tree },
+    sandboxes: touching(sandboxes, tree),
+    model: () => deps.modelOf(run),
     startedAt: performance.now(),
   }
   return {
-    baseCommit: GitOid.parse(workspace.baseCommit),
     baseTree: GitOid.parse(workspace.baseTree),
     perform: (attempt, stageSignal) => performStage(stage, attempt, stageSignal),
-    // A tree that no sandbox has seen cannot have changed.
-    checkpoint: async (attempt) =>
-      use.touched ? await checkpoint(deps, opened, { attempt, signal }) : unchanged(attempt),
-    async restore(to) {
+    // A tree that no sandbox has seen since cannot have changed.
+    async checkpoint(attempt, stageSignal) {
+      if (!tree.isTouched()) return unchanged(attempt)
+      const made = await checkpointStage(deps, opened, { attempt, signal: stageSignal })
+      tree.settle(made.tree)
+      return made
+    },
+    async restore(to, stageSignal) {
       await sandboxes.reset()
-      await workspace.restore({ tree: to, limits: SNAPSHOT_LIMITS, signal })
+      await workspace.restore({ tree: to, limits: SNAPSHOT_LIMITS, signal: stageSignal })
+      tree.settle(to)
     },
-    async close() {
-      const ends = await Promise.allSettled([sandboxes.reset(), tree.close()])
-      await deps.workspaces.remove(workspace.slotDir)
-      record({ type: 'workspace_removed', payload: {} })
-      for (const end of ends) if (end.status === 'rejected') throw end.reason
-    },
+    close: () => closeAll(deps, opened, sandboxes),
   }
 }
 
-function watched(sandboxes: RunSandboxes, use: { touched: boolean }): RunSandboxes {
+/** Everything is tried; what could not be removed is thrown in the end. */
+async function closeAll(
+  { workspaces, state }: EnvironmentDeps,
+  { workspace, tree, append }: Opened,
+  sandboxes: RunSandboxes,
+): Promise<void> {
+  const ends = await Promise.allSettled([sandboxes.reset(), tree.close()])
+  const [removed] = await Promise.allSettled([workspaces.remove(workspace.slotDir)])
+  if (removed.status === 'fulfilled')
+    state.transact((tx) => append(tx, [{ type: 'workspace_removed', payload: {} }]))
+  for (const end of [...ends, removed]) if (end.status === 'rejected') throw end.reason
+}
+
+function touching(sandboxes: RunSandboxes, tree: OwnedTree): RunSandboxes {
   return {
     get: (wish, signal) => {
-      use.touched = true
+      tree.touch()
       return sandboxes.get(wish, signal)
     },
     reset: () => sandboxes.reset(),
@@ -135,16 +155,16 @@ function watched(sandboxes: RunSandboxes, use: { touched: boolean }): RunSandbox
 }
 
 function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
-  const { run, frozen, workspace, source, record } = opened
-  const { state, now, newId } = deps
+  const { run, frozen, workspace, source, append } = opened
+  const { state, artifacts, now, newId } = deps
   return createRunSandboxes({
-    ...{ state, now, newId, record },
+    ...{ state, artifacts, now, newId, append },
     sandboxes: deps.sandboxes,
     policy: frozen.policy,
     runId: run.id,
     place: {
       image: frozen.image.name,
-      user: deps.userOf(run),
+      user: deps.userOf(run.id),
       roots: [workspace.slotDir],
       readOnlyRoots: source.objectDirs,
       slot: workspace.slotDir,
@@ -153,129 +173,23 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
     imageId: frozen.image.id,
     mounts: ({ workspace: access, git }) => workspace.mounts({ workspace: access, git }),
     measure: (signal) => diskUsage(workspace.treeDir, { limits: SNAPSHOT_LIMITS, signal }),
-    saveReceipt: async (receipt) => {
-      await deps.artifacts.save({
-        runId: run.id,
-        name: 'receipt',
-        type: 'receipt' satisfies ArtifactType,
-        mediaType: 'application/json',
-        content: Buffer.from(`${JSON.stringify(receipt, undefined, 2)}\n`),
-      })
-    },
   })
 }
 
-async function checkpoint(
-  deps: EnvironmentDeps,
-  opened: Opened,
-  { attempt, signal }: { attempt: StageAttempt; signal: AbortSignal },
-): Promise<Checkpoint> {
-  const { workspace, run, record } = opened
-  const { stage, baseTree } = attempt
-  const snapshot = await workspace.snapshot({ baseTree, limits: SNAPSHOT_LIMITS, signal })
-  tellRefused(snapshot, { record, stage: stage.id })
-  const tree = GitOid.parse(snapshot.tree)
-  const violations = violationsOf(deps, opened, { attempt, snapshot })
-  if (tree === baseTree) return { tree, commit: undefined, violations }
-  const number = deps.timeline.read(run.id, { after: 0, limit: 100_000 }).filter(isCheckpoint).length + 1
-  const parent = workspace.baseCommit
-  const commit = GitOid.parse(
-    await deps.workspaces.checkpoint(workspace.store, { runId: run.id, number, tree, parent, signal }),
-  )
-  record({
-    type: 'checkpoint',
-    stage: stage.id,
-    attempt: attempt.attempt,
-    payload: { tree, commit, changed: snapshot.changed.length },
-  })
-  return { tree, commit, violations }
-}
-
-function isCheckpoint({ type }: NewEvent): boolean {
-  return type === 'checkpoint'
-}
-
-function unchanged({ baseTree }: StageAttempt): Checkpoint {
-  return { tree: baseTree, commit: undefined, violations: [] }
-}
-
-/** Paths the stage changed against policy; one that a person approved before is none. */
-function violationsOf(
-  { state }: EnvironmentDeps,
-  { run, frozen }: Opened,
-  { attempt, snapshot }: { attempt: StageAttempt; snapshot: Snapshot },
-): string[] {
-  const { stage } = attempt
-  const mode = stageMode(frozen.policy, { blueprint: undefined, stage: stage.sandbox ?? undefined })
-  const subject = stage.type === 'agent' ? 'agent' : stage.action
-  const found = checkChangedPaths(
-    frozen.policy,
-    snapshot.changed.map(({ bytes }) => bytes),
-    { mode, stage: stage.id, subject },
-  )
-  if (found.length === 0) return []
-  const approved = new Set(
-    listApprovals(state.db, run.id).flatMap(({ status, request }) =>
-      status === 'consumed' ? [approvedPath(request)] : [],
-    ),
-  )
-  return found
-    .filter(({ decision, path }) => decision === 'block' || !approved.has(path))
-    .map(({ path, reason }) => `${path} (${reason})`)
-}
-
-function approvedPath(request: JsonObject): string | undefined {
-  const resource = request['resource']
-  if (resource === null || typeof resource !== 'object' || Array.isArray(resource)) return undefined
-  const path: unknown = Reflect.get(resource, 'path')
-  return typeof path === 'string' ? path : undefined
-}
-
-function tellRefused(
-  { refused, refusedTotal }: Snapshot,
-  { record, stage }: { record(event: NewEvent): void; stage: string },
-): void {
-  if (refusedTotal === 0) return
-  const some = refused.slice(0, 10).map(({ path, reason }) => ({ path: path.slice(0, 500), reason }))
-  const message = `${refusedTotal} files of the workspace are left out of its changes: ${some.map(({ path, reason }) => `${path} (${reason})`).join(', ')}`
-  record({ type: 'notice', stage, payload: { kind: 'refused_files', message, total: refusedTotal, some } })
-}
-
-/** Uncommitted changes were made a commit of the store when the run was submitted. */
-async function sourceOf(workspaces: Workspaces, run: Run, signal: AbortSignal): Promise<Source> {
-  const { baseCommit, baseTree, request } = run
-  if (baseCommit === undefined || baseTree === undefined)
-    throw new Error(`Cannot open run "${run.id}": it has no base`)
-  const ref = request.includeDirty ? undefined : baseCommit
-  const source = await workspaces.openSource({ path: request.repo, ref, includeDirty: false, signal })
-  return { ...source, commit: baseCommit, tree: baseTree }
-}
+/** Names listed in an event; a hostile repository may have thousands of the longest. */
+const SUBMODULES_SHOWN = 50
+const PATH_CHARS_MAX = 200
 
 function createdEvent(workspace: Workspace): NewEvent {
   const { baseCommit, baseTree, history, hiddenPaths, submodules, slotDir } = workspace
   return {
     type: 'workspace_created',
     payload: {
-      base_commit: baseCommit,
-      base_tree: baseTree,
-      history,
-      hidden_paths: hiddenPaths,
-      submodules: submodules.slice(0, 100),
+      ...{ base_commit: baseCommit, base_tree: baseTree, history, hidden_paths: hiddenPaths },
+      submodules: submodules
+        .slice(0, SUBMODULES_SHOWN)
+        .map((path) => path.slice(0, PATH_CHARS_MAX)),
     },
     volatile: { path: slotDir },
   }
-}
-
-const BASE_TEXT_BYTES_MAX = 262_144
-
-async function readBaseText(tree: RunTree, path: string): Promise<string | undefined> {
-  const file = (await tree.baseFiles()).find((each) => each.path === path)
-  if (file === undefined || file.size > BASE_TEXT_BYTES_MAX) return undefined
-  return new TextDecoder().decode(await tree.readBlob(file.oid, BASE_TEXT_BYTES_MAX))
-}
-
-function describeProject({ setup, lint, test }: ProjectPlan): string {
-  const show = (kind: string, command: ProjectPlan['test']) =>
-    command === undefined ? `${kind}: none` : `${kind}: ${command.argv.join(' ')} (${command.because})`
-  return ['Commands of the repository', show('setup', setup), show('lint', lint), show('test', test)].join('; ')
 }

@@ -18,15 +18,32 @@ const BYTES_MAX = 8 * 1024 * 1024
 
 /** Throws `state_corrupt` when it is not what was frozen. */
 export async function loadFrozenRun(artifacts: Artifacts, run: Run): Promise<FrozenRun> {
-  const read = async (name: string): Promise<unknown> => {
-    const { id } = artifacts.find(run.id, name)
-    return JSON.parse(new TextDecoder().decode(await artifacts.read(id, { maxBytes: BYTES_MAX })))
-  }
-  const snapshot = PolicySnapshot.parse(await read(SNAPSHOT_ARTIFACT))
-  const policyHash = hashJson(snapshot)
-  if (policyHash !== run.policyHash)
-    throw new OpenExecError('state_corrupt', `Cannot go on with run "${run.id}": its policy snapshot differs from the one it began with`)
+  const read = PolicySnapshot.safeParse(await readFrozen(artifacts, run, SNAPSHOT_ARTIFACT))
+  const policyHash = read.success ? hashJson(read.data) : undefined
+  if (!read.success || policyHash === undefined || policyHash !== run.policyHash)
+    throw new OpenExecError(
+      'state_corrupt',
+      `Cannot go on with run "${run.id}": its policy snapshot differs from the one it began with`,
+    )
+  const snapshot = read.data
   // Written by `submit()` from this very type, and found by its sha256.
-  const plan = (await read(PLAN_ARTIFACT)) as Plan
+  const plan = (await readFrozen(artifacts, run, PLAN_ARTIFACT)) as Plan
   return { plan, policy: snapshot.policy, policyHash, snapshot, image: snapshot.image }
+}
+
+async function readFrozen(artifacts: Artifacts, run: Run, name: string): Promise<unknown> {
+  const damaged = (cause: unknown) =>
+    new OpenExecError('state_corrupt', `Cannot go on with run "${run.id}": its ${name} is damaged`, {
+      cause,
+    })
+  // What a stage makes has a step, whatever its name.
+  const frozen = artifacts.list(run.id).find((each) => each.name === name && !each.stepId)
+  if (frozen === undefined) throw damaged(undefined)
+  try {
+    const bytes = await artifacts.read(frozen.id, { maxBytes: BYTES_MAX })
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch (error) {
+    if (error instanceof OpenExecError && error.code === 'state_unusable') throw error
+    throw damaged(error)
+  }
 }

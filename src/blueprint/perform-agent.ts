@@ -1,19 +1,19 @@
 /** One attempt of an agent stage: its tools, its budget, its inputs, and the patch it made. */
 import { setTimeout as wait } from 'node:timers/promises'
-import { z } from 'zod'
 import {
   type ActionContext,
   createBudget,
   boundsOfLimits,
-  NO_SPEND,
   runAgentStage,
-  type Spend,
 } from '../actions/index.ts'
 import { DEFAULT_RETRY, seededRandom } from '../model/index.ts'
 import { ContextPack } from '../schema/index.ts'
 import { type ActionOutcome, findToolset, type ToolContext } from '../tools/index.ts'
-import { type AgentOutcome, recordedAction, type StageDeps, type StageScope } from './perform-stage.ts'
+import { verdictOf } from './outcome.ts'
+import { type AgentOutcome, recordedAction } from './perform-stage.ts'
 import type { AgentPlanStage } from './plan.ts'
+import { spentOfRun } from './run-spend.ts'
+import type { StageScope } from './stage-scope.ts'
 
 const INPUT_CHARS_MAX = 40_000
 const OUTPUT_TOKENS_MAX = 4096
@@ -32,7 +32,7 @@ export async function performAgent(scope: StageScope, stage: AgentPlanStage): Pr
       runBudget: createBudget(boundsOfLimits(deps.plan.limits), {
         level: 'run',
         parent: undefined,
-        spent: spentSoFar(deps),
+        spent: spentOfRun(deps.state.db, deps.run.id),
         startedAt: deps.startedAt,
         now: () => performance.now(),
       }),
@@ -55,26 +55,13 @@ export async function performAgent(scope: StageScope, stage: AgentPlanStage): Pr
       signal: context.signal,
     },
   )
-  const { verdict, reason, detail, spent } = result
-  const artifacts = verdict === 'succeeded' ? [await savePatch(context)] : []
-  return { status: verdict, reason, summary: detail, artifacts, spent }
+  const { reason, detail, spent } = result
+  // What another attempt would meet again is no crash, whoever noticed it.
+  const isError = result.verdict === 'error' && reason !== undefined
+  const status = isError ? verdictOf({ status: 'failed', reason, detail }) : result.verdict
+  const artifacts = status === 'succeeded' ? [await savePatch(context)] : []
+  return { status, reason, summary: detail, artifacts, spent }
 }
-
-const Spent = z.object({ payload: z.object({ spent: z.record(z.string(), z.number()) }) })
-
-/** What agent stages of this run used up, in this process or an earlier one: the timeline knows. */
-function spentSoFar({ timeline, run }: StageDeps): Spend {
-  const total = { ...NO_SPEND }
-  for (const event of timeline.read(run.id, { after: 0, limit: EVENTS_MAX })) {
-    const spent = event.type === 'step_completed' ? Spent.safeParse(event).data : undefined
-    for (const key of SPEND_KEYS) total[key] += spent?.payload.spent[key] ?? 0
-  }
-  return total
-}
-
-const EVENTS_MAX = 1_000_000
-// Object.keys loses the literal types of an object that is written out in full.
-const SPEND_KEYS = Object.keys(NO_SPEND) as (keyof Spend)[]
 
 async function contextPack(
   context: ActionContext,
@@ -160,7 +147,7 @@ function lazySandbox(context: ActionContext): ToolContext['sandbox'] {
 
 async function runNamedAction(scope: StageScope, name: string): Promise<ActionOutcome> {
   const { context } = scope
-  const { status, summary, artifacts } = await recordedAction(scope, { name, with: {} })
+  const { status, summary, artifacts } = await recordedAction(scope, { name, with: {}, first: [] })
   const tails = await Promise.all(
     artifacts.map(async ({ name: artifact }) => tailOf(await context.readArtifact(artifact))),
   )

@@ -2,10 +2,9 @@
  * Everything that can be known before a run exists: repository, blueprint, policy, confinement,
  * image. Nothing is written to state; what is wrong is told at once, and no run comes of it.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { describeActions, planProject } from '../actions/index.ts'
-import { PRICE_TABLE } from '../model/index.ts'
+import { planProject } from '../actions/index.ts'
 import {
   compileConfinement,
   defaultPolicy,
@@ -16,19 +15,16 @@ import {
   stageMode,
   widenings,
 } from '../policy/index.ts'
-import {
-  type JsonValue,
-  OpenExecError,
-  type RunRequest,
-  YAML_BYTES_MAX,
-} from '../schema/index.ts'
+import { OpenExecError, type RunRequest, YAML_BYTES_MAX } from '../schema/index.ts'
 import type { ResolvedImage, Sandboxes } from '../sandbox/index.ts'
 import { routeRequest } from '../router/index.ts'
-import { TOOLSETS, toolsetsHash } from '../tools/index.ts'
 import type { Source, Workspaces } from '../workspace/index.ts'
 import { type Catalog, findBlueprint, listBlueprints } from './catalog.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import type { Plan } from './plan.ts'
+import { plainText } from './plain-text.ts'
+import { readBaseText } from './plan-project.ts'
+import { describePrices, describeTools } from './program-facts.ts'
 
 export interface PrepareDeps {
   workspaces: Workspaces
@@ -54,14 +50,15 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const chosen = chooseBlueprint(request, deps.blueprints)
   const { plan: shipped } = findBlueprint(chosen.blueprint, deps.blueprints)
-  const { repo, ref, includeDirty } = request
+  const { repo, ref, includeDirty, image: named } = request
+  // The engine is asked while git is; what is wrong with the repository is told first.
+  const facts = begun(deps.sandboxes.facts({ signal }))
+  const known = named === undefined ? undefined : begun(deps.sandboxes.image(named, { signal }))
   const source = await deps.workspaces.openSource({ path: repo, ref, includeDirty, signal })
   const policy = policyOf(request, source.root)
   const plan = planWithModes(shipped, policy)
-  const [image] = await Promise.all([
-    imageOf(deps, { request, source }, signal),
-    refuseUnsupported(deps, { policy, plan }, signal),
-  ])
+  refuseUnsupported((await facts).runtimes, { policy, plan })
+  const image = await (known ?? imageOf(deps, source, signal))
   const { snapshot, hash } = policySnapshot({
     policy,
     tools: describeTools(),
@@ -76,8 +73,14 @@ export async function prepareRun(
     snapshot,
     image: snapshot.image,
     wallMs: Math.min(policy.limits.wall, plan.limits.max_wall),
-    notices: [...chosen.notices, ...noticesOf(request, source)],
+    notices: [...chosen.notices, ...noticesOf(request, source)].map((text) => plainText(text)),
   }
+}
+
+/** Its failure may come before anybody waits for it. */
+function begun<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {})
+  return work
 }
 
 /** The one that was named, else what the router makes of the task. Throws `bad_request` when unsure. */
@@ -103,21 +106,27 @@ function chooseBlueprint(
 
 /** The file that was named, else the one in the checkout if it only narrows, else the built-in. */
 function policyOf(request: RunRequest, root: string): Policy {
-  const found = join(root, POLICY_FILE)
-  const named = request.policyFile
-  const base = named !== undefined ? readFile(named) : existsSync(found) ? foundPolicy(found) : defaultPolicy()
+  const base = basePolicy(request.policyFile, join(root, POLICY_FILE))
   if (base.secrets.length > 0)
     throw new OpenExecError(
       'confinement_unsupported',
       `Cannot give secrets to the run: ${base.secrets.map(({ name }) => name).join(', ')}`,
-      { hint: 'Secrets are attached to network requests, and no network is enforced yet: remove them' },
+      {
+        hint: 'Secrets are attached to network requests, and no network is enforced yet: remove them',
+      },
     )
   const { sandbox, timeoutMs } = request
   return overridePolicy(base, { from: 'operator', sandbox, timeoutMs })
 }
 
-function foundPolicy(file: string): Policy {
-  const policy = readFile(file)
+function basePolicy(named: string | undefined, found: string): Policy {
+  if (named !== undefined) return readPolicy({ file: named, text: readText(named, 0) })
+  // A repository could have its policy file point to any file of its user.
+  if (lstatSync(found, { throwIfNoEntry: false }) === undefined) return defaultPolicy()
+  return foundPolicy(readPolicy({ file: found, text: readText(found, constants.O_NOFOLLOW) }))
+}
+
+function foundPolicy(policy: Policy): Policy {
   const wider = widenings(policy)
   if (wider.length === 0) return policy
   throw new OpenExecError(
@@ -127,14 +136,11 @@ function foundPolicy(file: string): Policy {
   )
 }
 
-function readFile(file: string): Policy {
-  return readPolicy({ file, text: readText(file) })
-}
-
 /** At most one byte more than is allowed, so that the YAML door sees and names an oversized file. */
-function readText(path: string): string {
+function readText(path: string, flags: number): string {
   try {
-    const file = openSync(path, 'r')
+    // Without waiting for anybody to write: it may be a pipe.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | flags)
     try {
       if (!fstatSync(file).isFile()) throw new Error('It is no regular file')
       const buffer = Buffer.alloc(YAML_BYTES_MAX + 1)
@@ -144,7 +150,7 @@ function readText(path: string): string {
     }
   } catch (cause) {
     throw new OpenExecError('policy_invalid', `Cannot read policy "${path}"`, {
-      hint: 'Name a file that exists and can be read',
+      hint: 'Name a regular file that exists and can be read',
       cause,
     })
   }
@@ -163,12 +169,10 @@ function planWithModes(plan: Plan, policy: Policy): Plan {
 }
 
 /** Compiles each confinement the plan needs, so that what the engine cannot keep is refused now. */
-async function refuseUnsupported(
-  { sandboxes }: PrepareDeps,
+function refuseUnsupported(
+  runtimes: readonly string[],
   { policy, plan }: { policy: Policy; plan: Plan },
-  signal: AbortSignal,
-): Promise<void> {
-  const { runtimes } = await sandboxes.facts({ signal })
+): void {
   for (const { sandbox, network } of plan.stages)
     compileConfinement(policy, sandbox ?? policy.sandbox, {
       runtimes,
@@ -177,35 +181,24 @@ async function refuseUnsupported(
     })
 }
 
+/** The one that the repository asks for or that fits it. */
 async function imageOf(
   { workspaces, sandboxes }: PrepareDeps,
-  { request, source }: { request: RunRequest; source: Source },
+  { store, tree }: Source,
   signal: AbortSignal,
 ): Promise<ResolvedImage> {
-  if (request.image !== undefined) return await sandboxes.image(request.image, { signal })
-  const files = await workspaces.listFiles(source.store, { tree: source.tree, signal })
-  const blobs = workspaces.openBlobs(source.store, signal)
+  const files = workspaces.listFiles(store, { tree, signal })
+  const blobs = workspaces.openBlobs(store, signal)
   try {
-    const project = await planProject(async (path) => {
-      const file = files.find((each) => each.path === path)
-      if (file === undefined || file.size > PROJECT_FILE_BYTES_MAX) return undefined
-      return new TextDecoder().decode(await blobs.read(file.oid, PROJECT_FILE_BYTES_MAX))
-    })
-    return await sandboxes.image(project.image ?? project.suggestedImage, { signal })
+    const base = {
+      baseFiles: () => files,
+      readBlob: (oid: string, maxBytes: number) => blobs.read(oid, maxBytes),
+    }
+    const { image, suggestedImage } = await planProject((path) => readBaseText(base, path))
+    return await sandboxes.image(image ?? suggestedImage, { signal })
   } finally {
     await blobs.close()
   }
-}
-
-const PROJECT_FILE_BYTES_MAX = 262_144
-
-function describeTools(): JsonValue {
-  return { actions: describeActions(), toolsets: toolsetsHash(TOOLSETS) }
-}
-
-function describePrices(): JsonValue {
-  const { version, prices } = PRICE_TABLE
-  return { version, models: Object.keys(prices).sort() }
 }
 
 function noticesOf({ includeDirty }: RunRequest, { dirty, submodules, shallow }: Source): string[] {

@@ -68,13 +68,31 @@ function stateDirectory(io: Io, named: string | undefined, repo: string | undefi
   })
 }
 
-/** The nearest directory upwards that holds `.git`; the workspace subsystem checks it for real. */
+/**
+ * The nearest directory upwards that holds `.git`; the workspace subsystem checks it for real. It is
+ * looked for here as well, so that no state directory is made where there is no repository.
+ */
 function repositoryOf({ io, repo, state, config }: ConnectOptions): string | undefined {
   const start = resolve(io.cwd, repo ?? '.')
   for (let at = start; ; at = dirname(at)) {
     if (existsSync(join(at, '.git'))) return at
+    if (isBare(at)) throw notThere(at, 'it is a bare repository, which has no checkout')
     if (at === dirname(at)) break
   }
-  if (repo !== undefined) return start
+  if (repo !== undefined)
+    throw notThere(
+      start,
+      existsSync(start) ? 'it is no git repository' : 'there is no such directory',
+    )
   return (state ?? config.stateDir) === undefined ? undefined : start
+}
+
+function isBare(directory: string): boolean {
+  return ['HEAD', 'objects', 'refs'].every((name) => existsSync(join(directory, name)))
+}
+
+function notThere(path: string, why: string): OpenExecError {
+  return new OpenExecError('repository_invalid', `Cannot open "${path}": ${why}`, {
+    hint: 'Name the checkout of a repository with --repo; `git clone` makes one of a bare repository, `git init` and a commit one of a directory',
+  })
 }

@@ -159,8 +159,10 @@ function createdText({ run, payload }: Event): string {
 function completedText(io: Io, event: Event): string | undefined {
   const step = StepCompleted.safeParse(event)
   if (!step.success) return undefined
-  const { verdict, detail } = step.data.payload
-  const took = duration(step.data.volatile.duration_ms)
+  const { payload, volatile } = step.data
+  const { verdict } = payload
+  const detail = volatile.detail ?? payload.detail
+  const took = duration(volatile.duration_ms)
   const text = detail === undefined ? '' : ` — ${oneLine(detail, 300)}`
   return `${verdictMark(io, verdict)} ${event.stage} ${verdict} in ${took}${text}`
 }

@@ -10,6 +10,7 @@ import {
 } from '../schema/index.ts'
 import { getRun, listArtifacts, listSteps } from '../state/index.ts'
 import type { ObjectStore } from '../workspace/index.ts'
+import { quotePath } from './quote-path.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 import type { DiffFormat } from './runtime.ts'
 
@@ -79,8 +80,8 @@ export async function diffRun(
     }
     case 'name-only': {
       const changes = await deps.workspaces.changedPaths(store, request)
-      const lines = changes.map(({ bytes }) => Buffer.concat([bytes, Buffer.from('\n')]))
-      return { stat, text: Buffer.concat(lines) }
+      const lines = changes.map(({ bytes }) => `${quotePath(bytes)}\n`)
+      return { stat, text: Buffer.from(lines.join('')) }
     }
     case 'summary':
       return { stat, text: Buffer.from(`${JSON.stringify(stat)}\n`) }

@@ -61,6 +61,8 @@ interface Look {
   format: ObjectFormat
   /** Whether the execute bit of the checkout means something. */
   fileMode: boolean
+  /** Whether a path belongs to OpenExec itself. */
+  isOurs(path: BytePath): boolean
   deleted: ReadonlySet<BytePath>
 }
 
@@ -70,6 +72,7 @@ export async function planApply(
     root: Directory
     format: ObjectFormat
     fileMode: boolean
+    isOurs(path: BytePath): boolean
     pause(): Promise<void> | undefined
   },
 ): Promise<ApplyPlan> {
@@ -96,7 +99,7 @@ export async function planApply(
 /** Undefined when the checkout already holds what the change wants. */
 function planOne(look: Look, change: RawChange): ApplyStep | ConflictReason | undefined {
   const { path, oldMode, newMode } = change
-  if (unsafePath(path) !== undefined) return 'unsafe_path'
+  if (unsafePath(path) !== undefined || look.isOurs(path)) return 'unsafe_path'
   if (oldMode === '160000' || newMode === '160000') return 'submodule'
   for (const parent of parentsOf(path)) {
     const above = stat(look.root, parent)

@@ -22,6 +22,7 @@ import { throwIfCancelled } from './git-process.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { atPath, locateOrMake, pruneParents } from './parents.ts'
 import { changesBetween } from './raw-changes.ts'
+import { isStatePath, liesIn } from './state-path.ts'
 import { pauser } from './walk.ts'
 import { writeEntry } from './write-entry.ts'
 
@@ -38,7 +39,14 @@ const CONFLICTS_SHOWN_MAX = 100
 export async function applyToCheckout(
   caller: GitCaller,
   store: ObjectStore,
-  request: { checkout: FoundRepository; fileMode: boolean; from: string; to: string },
+  request: {
+    checkout: FoundRepository
+    fileMode: boolean
+    from: string
+    to: string
+    /** Nothing is written there, wherever in the checkout it lies. */
+    stateDir: string
+  },
 ): Promise<Applied> {
   const { checkout } = request
   await recoverApply(checkout)
@@ -49,6 +57,7 @@ export async function applyToCheckout(
       root,
       format: store.objectFormat,
       fileMode: request.fileMode,
+      isOurs: (path) => isStatePath(path) || liesIn(request.stateDir, checkout.root, path),
       pause: pauser(caller.signal),
     })
     if (plan.conflicts.length > 0) throw conflict(checkout.root, plan.conflicts)

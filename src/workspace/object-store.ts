@@ -38,6 +38,7 @@ export function openObjectStore(
   const digest = createHash('sha256').update(source.commonDir).digest('hex').slice(0, 16)
   const gitDir = path.join(stateDir, 'git', `${digest}.git`)
   if (!fs.existsSync(path.join(gitDir, 'HEAD'))) createStore(gitDir, source)
+  else restoreSettings(gitDir, settingsOf({ ...source, borrowsFrom: lenderOf(source) }))
   copyShallow(source.commonDir, gitDir)
   return { gitDir, objectFormat: source.objectFormat, commonDir: source.commonDir }
 }
@@ -90,8 +91,7 @@ function createStore(
   const draft = `${gitDir}.${process.pid}.tmp`
   try {
     fs.rmSync(draft, { recursive: true, force: true })
-    const borrowsFrom = path.join(source.commonDir, 'objects')
-    makeBareRepository(draft, { objectFormat: source.objectFormat, borrowsFrom })
+    makeBareRepository(draft, { ...source, borrowsFrom: lenderOf(source) })
     fs.writeFileSync(path.join(draft, 'openexec-source'), source.commonDir)
     fs.renameSync(draft, gitDir)
   } catch (error) {
@@ -113,14 +113,45 @@ export function makeBareRepository(
   for (const below of ['objects/info', 'objects/pack', 'refs/heads', 'info']) {
     fs.mkdirSync(path.join(gitDir, below), { recursive: true, mode: 0o700 })
   }
-  const write = (name: string, content: string): void => {
+  for (const [name, content] of Object.entries(settingsOf(options))) {
     fs.writeFileSync(path.join(gitDir, name), content)
   }
-  write('objects/info/alternates', `${alternateLine(options.borrowsFrom)}\n`)
-  write('config', repositoryConfig(options.objectFormat, ['\tbare = true']))
-  // Bytes in trees are bytes in files: no attribute of the repository converts anything.
-  write('info/attributes', BYTE_EXACT_ATTRIBUTES)
-  write('HEAD', 'ref: refs/heads/none\n')
+  fs.writeFileSync(path.join(gitDir, 'HEAD'), 'ref: refs/heads/none\n')
+}
+
+function lenderOf(source: { commonDir: string }): string {
+  return path.join(source.commonDir, 'objects')
+}
+
+/** The files that decide which programs git runs and what it reads. */
+function settingsOf(options: {
+  objectFormat: ObjectFormat
+  borrowsFrom: string
+}): Record<string, string> {
+  return {
+    'objects/info/alternates': `${alternateLine(options.borrowsFrom)}\n`,
+    config: repositoryConfig(options.objectFormat, ['\tbare = true']),
+    // Bytes in trees are bytes in files: no attribute of the repository converts anything.
+    'info/attributes': BYTE_EXACT_ATTRIBUTES,
+  }
+}
+
+/**
+ * Where the store lies in a checkout, a later commit can bring files with the names of these: git
+ * overwrites what is ignored. So they are ours again before any git reads them.
+ */
+function restoreSettings(gitDir: string, settings: Record<string, string>): void {
+  for (const [name, content] of Object.entries(settings)) {
+    const file = path.join(gitDir, name)
+    const stat = fs.lstatSync(file, { throwIfNoEntry: false })
+    if (stat?.isFile() === true && stat.size === Buffer.byteLength(content)) {
+      if (fs.readFileSync(file, 'utf8') === content) continue
+    }
+    const draft = `${file}.${process.pid}.tmp`
+    fs.rmSync(draft, { force: true })
+    fs.writeFileSync(draft, content, { flag: 'wx' })
+    fs.renameSync(draft, file)
+  }
 }
 
 /** Wins over every `.gitattributes`: no filter, no end-of-line or encoding conversion. */

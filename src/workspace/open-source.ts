@@ -14,6 +14,7 @@ import { type GitCaller, gitLine, gitStream } from './git.ts'
 import { type ObjectStore, openObjectStore, storePlace } from './object-store.ts'
 import { nulRecords, parseTreeEntry } from './records.ts'
 import { openSourceGit, type SourceGit } from './source-git.ts'
+import { isStatePath } from './state-path.ts'
 import { takeUncommitted } from './uncommitted-base.ts'
 
 export interface OpenSourceRequest {
@@ -214,8 +215,6 @@ interface CommitSurvey {
   statePath: BytePath | undefined
 }
 
-const STATE_PATH = /^\.openexec(?:\/|$)/i
-
 async function surveyCommit(
   caller: GitCaller,
   store: ObjectStore,
@@ -232,7 +231,7 @@ async function surveyCommit(
       for (const record of records) {
         const { path: name } = parseTreeEntry(record)
         if (record.startsWith('160000')) survey.submodules.push(name)
-        if (STATE_PATH.test(name)) survey.statePath ??= name
+        if (isStatePath(name)) survey.statePath ??= name
       }
     }
     await listing.done

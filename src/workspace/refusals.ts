@@ -9,6 +9,8 @@ export type RefusalReason =
   | WalkObstacle
   /** Reads as `.git` on some system: a nested repository, or an attempt to be one. */
   | 'git_directory'
+  /** Where OpenExec keeps its own state in a checkout. */
+  | 'state_directory'
   /** `.gitmodules` as a symbolic link. */
   | 'gitmodules_link'
   | 'fifo'

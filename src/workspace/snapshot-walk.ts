@@ -10,6 +10,7 @@ import type { IgnoreRules } from './ignore-rules.ts'
 import { GIT_FILE } from './private-gitdir.ts'
 import { Refusals } from './refusals.ts'
 import type { ContentTaker, Taken } from './snapshot-content.ts'
+import { isStatePath } from './state-path.ts'
 import { isUntouched, type KnownFile, RACY_MS, stampOf, type TreeState } from './tree-state.ts'
 import { walk, type WalkEntry, type WalkLimits, type WalkVisitor } from './walk.ts'
 
@@ -66,6 +67,10 @@ function enter(look: SnapshotLook, seen: SeenTree, { entry, round }: Visit): boo
     seen.refusals.refuse(path, 'git_directory')
     return false
   }
+  if (isStatePath(path)) {
+    seen.refusals.refuse(path, 'state_directory')
+    return false
+  }
   if (hidden.paths.has(path)) {
     seen.refusals.refuse(path, 'hidden_path')
     return false
@@ -86,6 +91,10 @@ function visit(look: SnapshotLook, seen: SeenTree, { entry, round }: Visit): voi
   const { state, rules, hidden, taker } = look
   if (isDotGit(name)) {
     if (path !== '.git' || !isOurGitFile(entry)) seen.refusals.refuse(path, 'git_directory')
+    return undefined
+  }
+  if (isStatePath(path)) {
+    seen.refusals.refuse(path, 'state_directory')
     return undefined
   }
   if (hidden.paths.has(path) || hidden.directories.has(path)) {

@@ -150,7 +150,8 @@ export function createWorkspaces(options: {
     async apply(repositoryPath, { from, to, signal }) {
       const { found, config, store } = await open(repositoryPath, signal)
       const fileMode = config.get('core.filemode') !== 'false'
-      return applyToCheckout({ program, signal }, store, { checkout: found, fileMode, from, to })
+      const request = { checkout: found, fileMode, from, to, stateDir }
+      return applyToCheckout({ program, signal }, store, request)
     },
   }
 }

@@ -175,7 +175,7 @@ test('docs/runs.md names an artifact of every type that runs make', () => {
   ).toEqual([])
 })
 
-test('no file names the host of a package registry or a place of one machine', () => {
+test('no file names the host of a package registry', () => {
   // Put together here, so that this file does not name them either.
   const hosts = [
     ['registry', 'npmjs', 'org'],

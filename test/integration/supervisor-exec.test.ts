@@ -179,7 +179,15 @@ describe.each<Build>(['supervisor', 'supervisor-sanitized'])('%s', (name) => {
     expect(() => pipe.start(command('true'), { onOutput: () => {} })).toThrow(/at most 64/)
     for (const one of running) one.kill()
     await Promise.all(running.map(({ result }) => result))
-    await pipe.stat(root, { signal })
+    // A channel is free again when the supervisor has confirmed its end.
+    await until('a channel is free', () => {
+      try {
+        pipe.start(command('true'), { onOutput: () => {} })
+        return true
+      } catch {
+        return false
+      }
+    })
     expect(await capture(pipe, command('true'))).toMatchObject({ exitCode: 0 })
   })
 

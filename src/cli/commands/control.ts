@@ -1,7 +1,9 @@
 /** cancel, resume, approve, reject: what a person may do to a run that has not ended. */
 import type { Command } from 'commander'
+import { setTimeout as wait } from 'node:timers/promises'
+import { OpenExecError, type RunId } from '../../schema/index.ts'
 import { attach, type AttachOptions } from '../attach.ts'
-import { bodyOf } from '../client.ts'
+import { bodyOf, type Client } from '../client.ts'
 import {
   type CommandContext,
   READ,
@@ -69,10 +71,26 @@ function registerResume(program: Command, context: CommandContext): void {
         const { run, after } = await bodyOf(client.v1.runs[':id'].resume.$post({ param: { id } }))
         if (options.detach !== true)
           return await attach(context, { client, run, after, seen }, options)
+        await waitForWorker(client, run.id)
         if (options.json === true) printJson(context.io, { run: run.id, status: run.status })
         else context.io.out(run.id)
       })
     })
+}
+
+const WORKER_LOOKS = 100
+const WORKER_LOOK_MS = 100
+
+/** Whoever follows the run from now on must not find it at rest. */
+async function waitForWorker(client: Client, id: RunId): Promise<void> {
+  for (let look = 0; look < WORKER_LOOKS; look++) {
+    const run = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
+    if (run.owner !== undefined || run.endedAt !== undefined) return
+    await wait(WORKER_LOOK_MS)
+  }
+  throw new OpenExecError('internal', `Cannot resume run "${id}": its worker does not start`, {
+    hint: `Resume it here with \`openexec resume ${id}\``,
+  })
 }
 
 function registerDecision(program: Command, context: CommandContext, approve: boolean): void {

@@ -13,7 +13,7 @@ import {
   withStateOptions,
 } from '../command-context.ts'
 import { followRun } from '../follow.ts'
-import { oneLine, printJson } from '../print.ts'
+import { oneLine } from '../print.ts'
 import { createProgress } from '../progress.ts'
 
 interface FollowOptions extends StateOptions {
@@ -118,7 +118,7 @@ async function printLogs(
 /** Throws `not_found` with the stages there are: an empty answer would look like a silent stage. */
 async function refuseUnknownStage(client: Client, run: Run, stage: string): Promise<void> {
   const { events } = await bodyOf(
-    client.v1.runs[':id'].events.$get({ param: { id: run.id }, query: { limit: '1' } }),
+    client.v1.runs[':id'].events.$get({ param: { id: run.id }, query: { after: '0', limit: '1' } }),
   )
   const stages = events[0]?.payload['stages']
   const known = Array.isArray(stages) ? stages.filter((each) => typeof each === 'string') : []

@@ -1,0 +1,56 @@
+/** Where a run happens on the host: its repository, its directory for people, its free slot. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { createRunDirectory, writeRunDocument } from '../artifacts/index.ts'
+import { OpenExecError, type Run } from '../schema/index.ts'
+import type { Source, Workspaces } from '../workspace/index.ts'
+import type { EnvironmentDeps } from './environment.ts'
+import type { FrozenRun } from './frozen-run.ts'
+
+export interface RunPlace {
+  source: Source
+  /** Does not exist. */
+  slotDir: string
+}
+
+export async function openRunPlace(
+  deps: EnvironmentDeps,
+  { run, frozen }: { run: Run; frozen: FrozenRun },
+  signal: AbortSignal,
+): Promise<RunPlace> {
+  const { workspaces, root } = deps
+  const workDir = join(root, 'work')
+  const slotDir = join(workDir, run.id)
+  makeWorkDirectory(workDir)
+  const directory = createRunDirectory(root, run.id)
+  const [source] = await Promise.all([
+    deps.takeSource(run.id) ?? openSource(workspaces, run, signal),
+    writeRunDocument(directory, 'policy_snapshot.json', frozen.snapshot),
+    // What an earlier attempt at this run may have left.
+    workspaces.remove(slotDir),
+  ])
+  return { source, slotDir }
+}
+
+function makeWorkDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new OpenExecError('state_unusable', `Cannot make directory "${directory}"`, {
+      hint: 'Check the permissions and the free space of the state directory',
+      cause,
+    })
+  }
+}
+
+/** Uncommitted changes were made a commit of the store when the run was submitted. */
+async function openSource(workspaces: Workspaces, run: Run, signal: AbortSignal): Promise<Source> {
+  const { baseCommit, baseTree, request } = run
+  if (baseCommit === undefined || baseTree === undefined)
+    throw new Error(`Cannot open run "${run.id}": it has no base`)
+  const ref = request.includeDirty ? undefined : baseCommit
+  const source = await workspaces.openSource({
+    ...{ path: request.repo, ref, includeDirty: false, signal },
+  })
+  return { ...source, commit: baseCommit, tree: baseTree }
+}

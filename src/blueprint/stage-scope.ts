@@ -1,0 +1,226 @@
+/** What an action or agent of one stage attempt may act through; everything else is out of its reach. */
+import {
+  type ActionContext,
+  type ArtifactDraft,
+  askPolicy,
+  type GateRequest,
+  type ProjectPlan,
+  runCommandIn,
+  type RunSandboxes,
+  type RunTree,
+  type StageRecord,
+} from '../actions/index.ts'
+import { type Artifacts, runDirectory, writeRunDocument } from '../artifacts/index.ts'
+import type { Cache } from '../cache/index.ts'
+import type { Redactor, Timeline } from '../events/index.ts'
+import type { Model } from '../model/index.ts'
+import { evaluate, type Policy, stageMode } from '../policy/index.ts'
+import {
+  type Artifact,
+  type Clock,
+  type JsonObject,
+  type NewEvent,
+  type NewId,
+  type PolicyDecision,
+  type Run,
+  type SandboxMode,
+  ToolCallId,
+} from '../schema/index.ts'
+import { completeToolCall, type Db, insertToolCall, listSteps, type State } from '../state/index.ts'
+import type { StageAttempt } from './engine.ts'
+import type { Plan } from './plan.ts'
+
+export interface StageDeps {
+  run: Run
+  plan: Plan
+  /** Throws `no_model_configured`. */
+  model(): Promise<Model>
+  /** Monotonic `ms` */
+  startedAt: number
+  policy: Policy
+  policyHash: string
+  project: ProjectPlan
+  tree: RunTree
+  sandboxes: RunSandboxes
+  state: State
+  timeline: Timeline
+  artifacts: Artifacts
+  cache: Cache
+  redactor: Redactor
+  /** The state directory. */
+  root: string
+  now: Clock
+  newId: NewId
+}
+
+export interface StageScope {
+  deps: StageDeps
+  attempt: StageAttempt
+  context: ActionContext
+}
+
+export function createScope(
+  deps: StageDeps,
+  attempt: StageAttempt,
+  signal: AbortSignal,
+): StageScope {
+  const { run, policy, artifacts, state } = deps
+  const { stage } = attempt
+  const mode = modeOf(policy, attempt)
+  const append = appender(deps, attempt)
+  const gateAll = (requests: readonly GateRequest[]) => gate(deps, attempt, { requests, mode })
+  const network = stage.network ?? undefined
+  const sandbox = () => deps.sandboxes.get({ mode, network, stage: stage.id }, signal)
+  const nameOf = uniqueNames()
+  const context: ActionContext = {
+    runId: run.id,
+    task: run.request.task,
+    stage: stage.id,
+    attempt: attempt.attempt,
+    ...{ mode, signal, sandbox },
+    command: run.request.command,
+    inputs: run.request.inputs,
+    project: deps.project,
+    tree: deps.tree,
+    timeoutMs: stage.timeoutMs,
+    cache: deps.cache,
+    policyHash: deps.policyHash,
+    runCommand: (request) =>
+      runCommandIn(
+        {
+          ...{ state, artifacts, signal, sandbox, append, redactor: deps.redactor },
+          runId: run.id,
+          stepId: attempt.step,
+          stage: stage.id,
+          attempt: attempt.attempt,
+          outputDir: runDirectory(deps.root, run.id).output,
+          outputBytesMax: Math.min(policy.limits.output, stage.limits.max_output_bytes),
+        },
+        { ...request, name: nameOf(request.name) },
+      ),
+    gate: async (request) => onlyOne(gateAll([request])),
+    gateAll: async (requests) => gateAll(requests),
+    mayRead: (path) => mayRead(policy, { path, mode, stage: stage.id }),
+    readArtifact: (name) => latestArtifact(deps, name),
+    saveArtifact: (draft, note = {}) => saveArtifact(deps, attempt, { draft, note, append }),
+    listArtifacts: () => artifacts.list(run.id),
+    record: (event) => state.transact((tx) => append(tx, [event])),
+    history: () => historyOf(deps),
+  }
+  return { deps, attempt, context }
+}
+
+/** The mode was settled when the run was submitted; it is part of the frozen plan. */
+export function modeOf(policy: Policy, { stage }: StageAttempt): SandboxMode {
+  return stageMode(policy, { blueprint: undefined, stage: stage.sandbox ?? undefined })
+}
+
+type Append = (tx: Db, events: readonly NewEvent[]) => void
+
+/** The row of a tool call that has ended is written beside its event. */
+function appender(deps: StageDeps, attempt: StageAttempt): Append {
+  const place = { stage: attempt.stage.id, attempt: attempt.attempt }
+  return (tx, events) => {
+    for (const event of events)
+      if (event.type === 'tool_call') insertToolCallOf(tx, { deps, attempt, event })
+    deps.timeline.append(
+      tx,
+      deps.run.id,
+      events.map((event) => ({ ...place, ...event })),
+    )
+  }
+}
+
+function insertToolCallOf(
+  tx: Db,
+  { deps, attempt, event }: { deps: StageDeps; attempt: StageAttempt; event: NewEvent },
+): void {
+  const { payload } = event
+  const id = ToolCallId.parse(deps.newId('call'))
+  const endedAt = deps.now()
+  insertToolCall(tx, {
+    ...{ id, runId: deps.run.id, stepId: attempt.step, kind: 'tool', startedAt: endedAt },
+    name: String(payload['tool']),
+    args: { args: payload['args'] ?? null },
+  })
+  const result = { failure: payload['failure'] ?? null }
+  const verdict = payload['ok'] === true ? 'succeeded' : 'failed'
+  completeToolCall(tx, id, { verdict, endedAt, result })
+}
+
+/** `test`, `test-2`, `test-3`: an agent may run the same action more than once in an attempt. */
+function uniqueNames(): (name: string) => string {
+  const counts = new Map<string, number>()
+  return (name) => {
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return count === 1 ? name : `${name}-${count}`
+  }
+}
+
+function gate(
+  deps: StageDeps,
+  attempt: StageAttempt,
+  { requests, mode }: { requests: readonly GateRequest[]; mode: SandboxMode },
+): PolicyDecision[] {
+  const { state, policy, policyHash, now, newId, run, timeline } = deps
+  const append = (tx: Db, events: readonly NewEvent[]) => void timeline.append(tx, run.id, events)
+  const stage = attempt.stage.id
+  return askPolicy(
+    { state, policy, policyHash, now, newId, append },
+    requests.map(({ approval, ...request }) => ({ request: { ...request, mode, stage }, approval })),
+    { runId: run.id, attempt: attempt.attempt, tree: attempt.baseTree },
+  )
+}
+
+function onlyOne(decisions: readonly PolicyDecision[]): PolicyDecision {
+  const [decision] = decisions
+  if (decision === undefined) throw new Error('Cannot decide: policy gave no answer')
+  return decision
+}
+
+function mayRead(
+  policy: Policy,
+  { path, mode, stage }: { path: string; mode: SandboxMode; stage: string },
+): boolean {
+  const resource = { kind: 'path', path, access: 'read' } as const
+  const request = { capability: 'repo_read', resource, mode, stage, subject: 'context' } as const
+  return evaluate(policy, request).decision === 'allow'
+}
+
+const ARTIFACT_BYTES_MAX = 16 * 1024 * 1024
+
+async function latestArtifact({ artifacts, run }: StageDeps, name: string) {
+  const artifact = artifacts.list(run.id).findLast((each) => each.name === name)
+  if (artifact === undefined) return undefined
+  return { artifact, content: await artifacts.read(artifact.id, { maxBytes: ARTIFACT_BYTES_MAX }) }
+}
+
+/** Bytes first, then row and event in one transaction. */
+async function saveArtifact(
+  { artifacts, state, run, root }: StageDeps,
+  { step }: StageAttempt,
+  { draft, note, append }: { draft: ArtifactDraft; note: JsonObject; append: Append },
+): Promise<Artifact> {
+  const { content, name, type, mediaType } = draft
+  const blob = await artifacts.put(content)
+  const { sha256, size } = blob
+  const volatile = { sha256, size, ...note }
+  const artifact = state.transact((tx) => {
+    append(tx, [{ type: 'artifact_created', payload: { name, type }, volatile }])
+    return artifacts.record(tx, { runId: run.id, stepId: step, name, type, mediaType, blob })
+  })
+  if (type === 'context_pack') {
+    const pack: unknown = JSON.parse(new TextDecoder().decode(content))
+    await writeRunDocument(runDirectory(root, run.id), 'context_pack.json', pack)
+  }
+  return artifact
+}
+
+function historyOf({ state, run }: StageDeps): StageRecord[] {
+  return listSteps(state.db, run.id).flatMap((step): StageRecord[] => {
+    if (step.verdict === undefined) return []
+    const { stage, attempt, verdict, reason, detail, startedAt, endedAt = startedAt } = step
+    return [{ stage, attempt, verdict, reason, detail, durationMs: endedAt - startedAt }]
+  })
+}
