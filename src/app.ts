@@ -1,12 +1,12 @@
 /** The one place that builds the program and takes it apart again. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createApi } from './api/index.ts'
 import { createArtifacts } from './artifacts/index.ts'
-import { createEngine, loadFrozenRun, openEnvironment } from './blueprint/index.ts'
+import { createEngine, type EnvironmentDeps, loadRun } from './blueprint/index.ts'
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
 import type { Config } from './config.ts'
 import { createRedactor, createTimeline } from './events/index.ts'
@@ -16,13 +16,15 @@ import {
   createCatalog,
   createNewId,
   createRuntime,
+  executionSignal,
   noRuntime,
+  prepareStateRoot,
   type Runtime,
 } from './runtime/index.ts'
 import { createSandboxes, findEngine, type Sandboxes } from './sandbox/index.ts'
-import { type Log, OpenExecError, type Run } from './schema/index.ts'
-import { openState } from './state/index.ts'
-import { createWorkspaces, type Workspaces } from './workspace/index.ts'
+import { type Log, OpenExecError, type Run, type RunId } from './schema/index.ts'
+import { countEvents, openState } from './state/index.ts'
+import { createWorkspaces, type Source, type Workspaces } from './workspace/index.ts'
 
 export interface AppOptions {
   config: Config
@@ -48,12 +50,15 @@ const SHIPPED_BLUEPRINTS = fileURLToPath(new URL('../blueprints/', import.meta.u
 const UID_BASE = 200_000
 const UID_RANGE = 65_536
 
-/** Throws `state_unusable`, `state_too_new` or `state_corrupt`; the engine is only looked for when it is needed. */
+/**
+ * Throws `repository_unsafe`, `state_unusable`, `state_too_new` or `state_corrupt`. The engine is
+ * only looked for when it is needed.
+ */
 export function openApp(options: AppOptions): App {
   const { config, stateDir, log } = options
   const now = Date.now
   const newId = createNewId()
-  const root = stateDir === undefined ? undefined : prepareStateDirectory(stateDir)
+  const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
   const sandboxes = createSandboxes({
     connect: (signal) => findEngine(config.engine, signal),
     instance: createHash('sha256').update(root ?? '').digest('hex').slice(0, 16),
@@ -90,9 +95,12 @@ export function openApp(options: AppOptions): App {
   return {
     fetch: async (input, init) => await api.fetch(new Request(input, init)),
     async close() {
-      while (running.size > 0) await Promise.all(running)
-      await sandboxes.close()
-      opened?.dispose()
+      try {
+        while (running.size > 0) await Promise.all(running)
+        await sandboxes.close()
+      } finally {
+        opened?.dispose()
+      }
     },
   }
 }
@@ -113,36 +121,32 @@ function openRuntime(
   const { root, now, newId } = shared
   const state = openState({ file: join(root, 'openexec.db') })
   const redactor = createRedactor([])
+  const redact = (text: string) => redactor.text(text)
   const mirror = { runsDir: join(root, 'runs'), log }
   const timeline = createTimeline({ state, now, redactorOf: () => redactor, mirror })
   const artifacts = createArtifacts({ state, root, now, newId, log })
   const cache = createCache({ state, now, limits: DEFAULT_CACHE_LIMITS })
-  const base = { ...shared, state, timeline, artifacts, cache }
+  const base = { ...shared, state, timeline, artifacts, cache, redactor, redact }
+  const sources = createHandover()
+  const environment: EnvironmentDeps = {
+    ...base,
+    userOf: userFor,
+    takeSource: sources.take,
+    modelOf: (run) =>
+      selectModel({
+        scriptFile: run.request.modelScript,
+        callsBefore: countEvents(state.db, run.id, 'model_invocation'),
+      }),
+  }
   const engine = createEngine({
     ...base,
-    loadPlan: async (run) => (await loadFrozenRun(artifacts, run)).plan,
-    open: async (run, signal) =>
-      openEnvironment(
-        {
-          ...base,
-          redactor,
-          userOf: ({ id }) => userFor(id),
-          model: () =>
-            selectModel({
-              scriptFile: run.request.modelScript,
-              callsBefore: modelCallsOf(run),
-            }),
-        },
-        { run, frozen: await loadFrozenRun(artifacts, run) },
-        signal,
-      ),
+    load: (run) => loadRun(environment, run),
+    watch: (id, until) => executionSignal({ state, now }, id, until),
   })
-  const modelCallsOf = (run: Run): number =>
-    timeline
-      .read(run.id, { after: 0, limit: 1_000_000 })
-      .filter(({ type }) => type === 'model_invocation').length
+  const executing = new Set<RunId>()
+  const runtime = createRuntime({ ...base, engine, executing, keepSource: sources.keep })
   return {
-    runtime: createRuntime({ ...base, engine }),
+    runtime,
     dispose() {
       timeline[Symbol.dispose]()
       state[Symbol.dispose]()
@@ -150,18 +154,23 @@ function openRuntime(
   }
 }
 
-/** 0700, with a `.gitignore` that keeps it out of the repository it lies in. */
-function prepareStateDirectory(directory: string): string {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const ignore = join(directory, '.gitignore')
-    if (!existsSync(ignore)) writeFileSync(ignore, '*\n')
-    return realpathSync(directory)
-  } catch (cause) {
-    throw new OpenExecError('state_unusable', `Cannot write state directory "${directory}"`, {
-      hint: 'Check its permissions and the free space, or name another one with --state DIR',
-      cause,
-    })
+/** Runs that were submitted and not begun, of which this remembers what was seen of the repository. */
+const KEPT_MAX = 64
+
+/** A run that this process begins right after it was submitted need not look at its repository twice. */
+function createHandover(): { keep(id: RunId, source: Source): void; take(id: RunId): Source | undefined } {
+  const kept = new Map<RunId, Source>()
+  return {
+    keep(id, source) {
+      kept.set(id, source)
+      const [oldest] = kept.keys()
+      if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest)
+    },
+    take(id) {
+      const source = kept.get(id)
+      kept.delete(id)
+      return source
+    },
   }
 }
 

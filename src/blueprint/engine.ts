@@ -69,7 +69,10 @@ export interface EngineDeps {
   /** Throws `conflict` when the run cannot go on here; it is left as it is then. */
   load(run: Run): Promise<LoadedRun>
   /** Aborts with the caller, on a request to cancel, and at the deadline (epoch `ms`). */
-  watch(id: RunId, until: { caller: AbortSignal; deadlineAt: number }): ExecutionSignal
+  watch(
+    id: RunId,
+    until: { caller: AbortSignal; deadlineAt: number; wallMs: number },
+  ): ExecutionSignal
 }
 
 export interface Engine {
@@ -86,7 +89,9 @@ export function createEngine(deps: EngineDeps): Engine {
       const run = getRun(deps.state.db, id)
       const loaded = await loadOrEnd(deps, run)
       if (loaded !== undefined) {
-        const execution = deps.watch(id, { caller, deadlineAt: beginRun(deps, run, loaded.wallMs) })
+        const { wallMs } = loaded
+        const deadlineAt = beginRun(deps, run, wallMs)
+        const execution = deps.watch(id, { caller, deadlineAt, wallMs })
         try {
           endRun(deps, id, await runToEnd(deps, { run, loaded }, execution.signal))
         } finally {

@@ -4,6 +4,7 @@ import {
   type Engine,
   PLAN_ARTIFACT,
   type PrepareDeps,
+  type PreparedRun,
   prepareRun,
   SNAPSHOT_ARTIFACT,
 } from '../blueprint/index.ts'
@@ -12,30 +13,28 @@ import {
   type Clock,
   type NewId,
   OpenExecError,
-  type Run,
   type RunId,
   type RunRequest,
 } from '../schema/index.ts'
-import { ownerState } from '../sandbox/index.ts'
 import {
   findRun,
   getRun,
   getTask,
   lastEvent,
+  latestRunOfTask,
   listArtifacts,
   listRuns,
   listSteps,
-  requestCancel,
   type State,
-  transitionRun,
 } from '../state/index.ts'
+import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { applyRun, diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
-import { streamRun } from './stream.ts'
 import { refuseUnread } from './refuse-unread.ts'
+import { streamRun } from './stream.ts'
 import { insertSubmitted } from './submit.ts'
 
 export interface RuntimeDeps extends PrepareDeps {
@@ -43,6 +42,12 @@ export interface RuntimeDeps extends PrepareDeps {
   timeline: Timeline
   artifacts: Artifacts
   engine: Engine
+  /** Runs that this process executes just now. */
+  executing: Set<RunId>
+  /** Takes secrets out of a text. */
+  redact(text: string): string
+  /** Keeps what was seen of the repository for the execution that follows. */
+  keepSource(id: RunId, source: PreparedRun['source']): void
   /** The state directory. */
   root: string
   now: Clock
@@ -62,18 +67,21 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   const submit = async (request: RunRequest, signal: AbortSignal) => {
     const prepared = await prepareRun(deps, request, signal)
     refuseUnread(request, prepared.plan)
-    const plan = await artifacts.put(jsonBytes(prepared.plan))
-    const snapshot = await artifacts.put(jsonBytes(prepared.snapshot))
+    const [plan, snapshot] = await Promise.all([
+      artifacts.put(jsonBytes(prepared.plan)),
+      artifacts.put(jsonBytes(prepared.snapshot)),
+    ])
+    signal.throwIfAborted()
     const blobs = { [PLAN_ARTIFACT]: plan, [SNAPSHOT_ARTIFACT]: snapshot }
-    return insertSubmitted(deps, { request, prepared, blobs })
+    const run = insertSubmitted(deps, { request, prepared, blobs })
+    deps.keepSource(run.id, prepared.source)
+    return run
   }
   return {
     submit: (request, { signal }) => submit(request, signal),
     async runTask(id, { signal }) {
       getTask(db, id)
-      const before = listRuns(db, { limit: 1000, status: undefined }).find(
-        (run) => run.taskId === id,
-      )
+      const before = latestRunOfTask(db, id)
       if (before === undefined)
         throw new OpenExecError('not_found', `Cannot run task "${id}": it has no run to repeat`)
       return (await submit(before.request, signal)).id
@@ -113,29 +121,6 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 
 function jsonBytes(value: unknown): Uint8Array {
   return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)
-}
-
-function cancelRun({ state, timeline, now }: RuntimeDeps, id: RunId): Run {
-  return state.transact((tx) => {
-    const run = getRun(tx, id)
-    if (hasEnded(run) && run.status !== 'cancelled')
-      throw new OpenExecError('conflict', `Cannot cancel run "${id}": it has ended (${run.status})`)
-    if (!requestCancel(tx, id)) return run
-    timeline.append(tx, id, { type: 'run_cancel_requested', payload: {} })
-    const alive = run.owner !== undefined && ownerState(run.owner) !== 'dead'
-    if (!alive) {
-      const patch = { status: 'cancelled', reason: 'cancelled', endedAt: now() } as const
-      transitionRun(tx, id, { from: ['queued', 'paused', 'awaiting_approval', 'running'], patch })
-      const payload = {
-        status: 'cancelled',
-        reason: 'cancelled',
-        tree: run.headTree ?? null,
-        stages: [],
-      }
-      timeline.append(tx, id, { type: 'run_completed', payload })
-    }
-    return getRun(tx, id)
-  })
 }
 
 /** A worker has this long to take over the run it was started for. */

@@ -1,33 +1,24 @@
 /**
- * Executes runs in this process. A run belongs to one process at a time; who may take it is decided
- * here, and what a dead process left of it on the engine is removed before it goes on.
+ * Executes runs in this process. A run belongs to one process at a time, and who may take it is
+ * decided here.
  */
-import { loadFrozenRun } from '../blueprint/index.ts'
 import { OpenExecError, type Run, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
 import { ownerState, processOwner } from '../sandbox/index.ts'
 import { claimRun, getRun, listApprovals, releaseRun } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
-import { executionSignal } from './watch-cancel.ts'
 
 /** Takes the run over, unless a living process has it; gives it up whatever happens. */
 export async function executeRun(deps: RuntimeDeps, id: RunId, caller: AbortSignal): Promise<Run> {
-  const { state, artifacts, engine } = deps
+  const { state, engine, executing } = deps
   const run = getRun(state.db, id)
   const owner = processOwner()
   if (!isFree(run) || !claimRun(state.db, id, { owner, expectedOwner: run.owner }))
     throw refusal(getRun(state.db, id))
+  executing.add(id)
   try {
-    const { plan, policy } = await loadFrozenRun(artifacts, run)
-    if (run.startedAt !== undefined) await removeRemains(deps, id, caller)
-    const wallMs = Math.min(plan.limits.max_wall, policy.limits.wall)
-    const deadlineInMs = remainingMs(deps, run, wallMs)
-    const execution = executionSignal(state, id, { caller, wallMs, deadlineInMs })
-    try {
-      return await engine.executeRun(id, execution.signal)
-    } finally {
-      execution.stop()
-    }
+    return await engine.executeRun(id, caller)
   } finally {
+    executing.delete(id)
     releaseRun(state.db, id, { owner })
   }
 }
@@ -69,19 +60,4 @@ function refusal(run: Run): OpenExecError {
   return new OpenExecError('conflict', `Cannot execute run "${id}": process ${pid} executes it`, {
     hint: `Follow it with \`openexec logs -f ${id}\`, or stop it with \`openexec cancel ${id}\``,
   })
-}
-
-/** The sandbox of a process that died goes before another one of the same run comes. */
-async function removeRemains(
-  { sandboxes }: RuntimeDeps,
-  id: RunId,
-  signal: AbortSignal,
-): Promise<void> {
-  await sandboxes.reap(({ run }) => run !== id, { signal })
-}
-
-/** A run that was interrupted keeps its deadline; the time a person took to answer does not count. */
-function remainingMs({ now }: RuntimeDeps, run: Run, wallMs: number): number {
-  if (run.startedAt === undefined || run.status === 'awaiting_approval') return wallMs
-  return Math.max(1, run.startedAt + wallMs - now())
 }

@@ -1,52 +1,56 @@
 /** What is done about processes that died, and about runs nobody needs any more. */
 import { removeRunDirectory } from '../artifacts/index.ts'
-import { type Run, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
-import { ownerState } from '../sandbox/index.ts'
+import { endIdleRun, pauseIdleRun } from '../blueprint/index.ts'
+import { type Run, RunId } from '../schema/index.ts'
+import { ownerState, processOwner } from '../sandbox/index.ts'
 import {
   claimRun,
   deleteRun,
+  getRun,
+  listApprovals,
   listRuns,
   listSandboxes,
   listUnfinishedRuns,
+  ownerOfRun,
   removeSandbox,
-  transitionRun,
 } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
+import { hasEnded } from './execute.ts'
 import type { GcOptions, GcReport, RecoveryReport } from './runtime.ts'
 
 /** A blob younger than this may belong to a row that is about to be written. */
 const BLOB_AGE_MS = 3_600_000
 const RUNS_MAX = 1_000_000
 
-/** Runs whose process died become `paused`; touches nothing but state. */
-export function pauseInterrupted({ state, timeline }: RuntimeDeps): RunId[] {
-  const interrupted: RunId[] = []
-  for (const run of listUnfinishedRuns(state.db)) {
-    if (run.owner === undefined || ownerState(run.owner) !== 'dead') continue
+/** Runs that nobody executes any more become `paused`; touches nothing but state. */
+export function pauseInterrupted(deps: RuntimeDeps): RunId[] {
+  const { state } = deps
+  return listUnfinishedRuns(state.db).flatMap(({ id, owner }) => {
+    if (!isInterrupted(deps, getRun(state.db, id))) return []
     const paused = state.transact((tx) => {
-      if (!claimRun(tx, run.id, { owner: undefined, expectedOwner: run.owner })) return false
-      const patch = { status: 'paused', reason: 'orphaned', detail: INTERRUPTED } as const
-      if (!transitionRun(tx, run.id, { from: ['queued', 'running'], patch })) return false
-      timeline.append(tx, run.id, {
-        type: 'run_paused',
-        payload: { status: 'paused', reason: 'orphaned' },
-      })
-      return true
+      if (!claimRun(tx, id, { owner: undefined, expectedOwner: owner })) return false
+      return pauseIdleRun(deps, tx, id)
     })
-    if (paused) interrupted.push(run.id)
-  }
-  return interrupted
+    return paused ? [id] : []
+  })
+}
+
+/** A process can also fail to write how a run ended, and live on. */
+function isInterrupted({ executing }: RuntimeDeps, { id, owner, status }: Run): boolean {
+  if (owner === undefined) return status === 'running'
+  if (owner === processOwner()) return !executing.has(id)
+  return ownerState(owner) === 'dead'
 }
 
 /** The same, and what dead processes left on the machine is removed. */
 export async function recoverRuns(deps: RuntimeDeps, signal: AbortSignal): Promise<RecoveryReport> {
   const { state } = deps
   const interrupted = pauseInterrupted(deps)
-  const live = liveRuns(deps)
-  const reaped = await deps.sandboxes.reap(({ run }) => live.has(run), { signal })
+  const isLive = (id: string) => isOwned(deps, id)
+  const swept = await deps.workspaces.sweep(isLive)
+  const reaped = await deps.sandboxes.reap(({ run }) => isLive(run), { signal })
   for (const { id, runId } of listSandboxes(state.db))
-    if (runId !== undefined && !live.has(runId)) removeSandbox(state.db, id)
-  const swept = await deps.workspaces.sweep((runId) => live.has(runId))
+    if (runId !== undefined && !isLive(runId)) removeSandbox(state.db, id)
   return {
     interrupted,
     containers: reaped.flatMap(({ kind, id }) => (kind === 'container' ? [id] : [])),
@@ -55,31 +59,42 @@ export async function recoverRuns(deps: RuntimeDeps, signal: AbortSignal): Promi
   }
 }
 
-const INTERRUPTED = 'The process that executed the run died'
+/** Asked anew for each thing that was found: another process may have begun since the look. */
+function isOwned({ state }: RuntimeDeps, id: string): boolean {
+  const known = RunId.safeParse(id)
+  if (!known.success) return false
+  const owner = ownerOfRun(state.db, known.data)
+  return owner !== undefined && ownerState(owner) !== 'dead'
+}
 
 export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Promise<GcReport> {
   const { state, artifacts, root, now } = deps
-  const recovered = await recoverRuns(deps, options.signal)
   const before = now() - options.olderThanMs
+  expireWaiting(deps, before)
   const old = listRuns(state.db, { limit: RUNS_MAX, status: undefined })
     .slice(options.keep)
-    .filter((run) => isEnded(run) && (run.endedAt ?? run.createdAt) < before)
+    .filter((run) => hasEnded(run) && (run.endedAt ?? run.createdAt) < before)
   for (const run of old) {
     deleteRun(state, run.id, { now: now() })
     await removeRunDirectory(root, run.id)
   }
   const { freed } = artifacts.collect({ before: now() - BLOB_AGE_MS })
+  // Last: without an engine, what needs none is done all the same.
+  const recovered = await recoverRuns(deps, options.signal)
+  await deps.sandboxes.prune({ signal: options.signal })
   return { ...recovered, runs: old.map(({ id }) => id), freed }
 }
 
-function liveRuns({ state }: RuntimeDeps): Set<string> {
-  return new Set(
-    listUnfinishedRuns(state.db)
-      .filter(({ owner }) => owner !== undefined && ownerState(owner) !== 'dead')
-      .map(({ id }) => id),
-  )
-}
-
-function isEnded({ status }: Run): boolean {
-  return TERMINAL_STATUSES.some((terminal) => terminal === status)
+/** A run whose requests nobody answered in time does not wait for ever. */
+function expireWaiting(deps: RuntimeDeps, before: number): void {
+  const { state, now } = deps
+  const detail = 'Nobody answered in time'
+  const end = { status: 'failed', reason: 'approval_expired', detail } as const
+  for (const { id, owner } of listRuns(state.db, { limit: RUNS_MAX, status: 'awaiting_approval' }))
+    state.transact((tx) => {
+      const asked = listApprovals(tx, id)
+      const isOver = asked.every(({ status, expiresAt }) => status === 'consumed' || expiresAt < now())
+      const isOld = asked.every(({ createdAt }) => createdAt < before)
+      if (owner === undefined && isOver && isOld) endIdleRun(deps, tx, { id, end })
+    })
 }

@@ -46,7 +46,8 @@ export async function* streamRun(
     if (live && deps.isAbandoned(id)) stop.abort()
   }, WATCH_MS)
   try {
-    yield* merge([events(), outputFrames(deps, id, { isOver, signal: both })])
+    const sources = [events(), outputFrames(deps, id, { isOver, signal: both })]
+    yield* merge(sources, () => stop.abort())
     if (signal.aborted) return
     const run = getRun(deps.state.db, id)
     yield { type: 'end', status: run.status, exit_code: exitCodeOf(run) }
@@ -108,6 +109,10 @@ async function* liveEvents(
   if (rests(state, id) && after >= (lastEvent(state.db, id)?.seq ?? 0)) return
   for await (const event of timeline.follow(id, { after, untilEnd: true, signal })) {
     yield { type: 'event', event }
+    // An earlier pause is history: the run has gone on since.
+    if (event.seq < (lastEvent(state.db, id)?.seq ?? 0)) continue
+    if (rests(state, id)) return
+    // Its owner lets go of it a moment later.
     if (event.type === 'run_paused' && getRun(state.db, id).status !== 'running') return
   }
 }
@@ -131,8 +136,11 @@ async function* outputFrames(
   }
 }
 
-/** Items of all sources as they come; a source is asked again only when its item was taken. */
-async function* merge<T>(sources: AsyncGenerator<T>[]): AsyncGenerator<T> {
+/**
+ * Items of all sources as they come; a source is asked again only when its item was taken. `stop`
+ * ends the waits of the sources, without which one that waits could not be closed.
+ */
+async function* merge<T>(sources: AsyncGenerator<T>[], stop: () => void): AsyncGenerator<T> {
   const next = async (source: AsyncGenerator<T>) => ({ source, result: await source.next() })
   const waiting = new Map(sources.map((source) => [source, next(source)]))
   try {
@@ -146,6 +154,8 @@ async function* merge<T>(sources: AsyncGenerator<T>[]): AsyncGenerator<T> {
       yield result.value
     }
   } finally {
+    stop()
+    for (const answer of waiting.values()) answer.catch(() => {})
     await Promise.allSettled([...waiting.keys()].map((source) => source.return(undefined)))
   }
 }

@@ -33,6 +33,7 @@ export {
   latestRunOfTask,
   listRuns,
   listUnfinishedRuns,
+  ownerOfRun,
   releaseRun,
   requestCancel,
   transitionRun,

@@ -41,6 +41,11 @@ export function getRun(db: Db, id: RunId): Run {
   return omitNulls(row)
 }
 
+/** Who executes a run; undefined when nobody does, or there is no such run. */
+export function ownerOfRun(db: Db, id: RunId): string | undefined {
+  return selectRun(db).get({ id })?.owner ?? undefined
+}
+
 /** Newest first. */
 export function listRuns(
   db: Db,
