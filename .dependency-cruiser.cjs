@@ -36,7 +36,6 @@ const PACKAGE_OWNERS = {
   'simple-git': ['workspace'],
   hono: ['api', 'cli'],
   '@hono/node-server': ['api', 'cli'],
-  ws: ['api', 'cli'],
   commander: ['cli'],
   'cli-table3': ['cli'],
   openai: ['model'],

@@ -34,7 +34,9 @@ export async function openBench(): Promise<Bench> {
   const tree = join(slot, 'tree')
   await mkdir(tree)
   const root = process.getuid?.() === 0
-  const user = root ? { uid: UID, gid: UID } : { uid: process.getuid?.() ?? UID, gid: process.getgid?.() ?? UID }
+  const user = root
+    ? { uid: UID, gid: UID }
+    : { uid: process.getuid?.() ?? UID, gid: process.getgid?.() ?? UID }
   if (root) await chown(tree, UID, UID)
   const { runtimes } = await sandboxes.facts({ signal: never })
   const confinement = compileConfinement(defaultPolicy(), 'workspace_write', {

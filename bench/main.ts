@@ -19,7 +19,9 @@ process.exitCode = await main()
 
 async function main(): Promise<number> {
   if (values.help === true) {
-    console.log('npm run bench -- [--list] [--only ID,…] [--json FILE]\n\nThe exit code tells whether every row met its target.')
+    console.log(
+      'npm run bench -- [--list] [--only ID,…] [--json FILE]\n\nThe exit code tells whether every row met its target.',
+    )
     return 0
   }
   if (values.list === true) {
@@ -29,7 +31,9 @@ async function main(): Promise<number> {
   const only = values.only?.split(',')
   const unknown = only?.filter((id) => !ROWS.some((row) => row.id === id)) ?? []
   if (unknown.length > 0) {
-    console.error(`Cannot measure "${unknown.join(', ')}": known rows are ${ROWS.map((row) => row.id).join(', ')}`)
+    console.error(
+      `Cannot measure "${unknown.join(', ')}": known rows are ${ROWS.map((row) => row.id).join(', ')}`,
+    )
     return 2
   }
   const measured: MeasuredRow[] = []
@@ -39,7 +43,10 @@ async function main(): Promise<number> {
   }
   print(measured)
   if (values.json !== undefined)
-    await writeFile(values.json, `${JSON.stringify({ machine: machine(), rows: measured }, undefined, 2)}\n`)
+    await writeFile(
+      values.json,
+      `${JSON.stringify({ machine: machine(), rows: measured }, undefined, 2)}\n`,
+    )
   return measured.every((row) => row.ok) ? 0 : 1
 }
 

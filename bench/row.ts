@@ -14,7 +14,7 @@ export interface BenchRow {
   ok(figures: { ours: Figures; peer: Figures; ratio: number }): boolean
 }
 
-export interface OpenRow {
+interface OpenRow {
   /** One sample, in the unit of the row. */
   ours(): Promise<number>
   peer(): Promise<number>

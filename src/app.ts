@@ -61,7 +61,10 @@ export function openApp(options: AppOptions): App {
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
   const sandboxes = createSandboxes({
     connect: (signal) => findEngine(config.engine, signal),
-    instance: createHash('sha256').update(root ?? '').digest('hex').slice(0, 16),
+    instance: createHash('sha256')
+      .update(root ?? '')
+      .digest('hex')
+      .slice(0, 16),
     now,
     log,
   })
@@ -70,12 +73,18 @@ export function openApp(options: AppOptions): App {
     searchPath: config.path,
     now,
   })
-  const blueprints = { shippedDir: SHIPPED_BLUEPRINTS, cwd: options.cwd, registry: BLUEPRINT_REGISTRY }
+  const blueprints = {
+    shippedDir: SHIPPED_BLUEPRINTS,
+    cwd: options.cwd,
+    registry: BLUEPRINT_REGISTRY,
+  }
   const shared = { sandboxes, workspaces, blueprints, now, newId }
   const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
   const running = new Set<Promise<unknown>>()
   const track = (work: Promise<unknown>) => {
-    const done = work.catch((error: unknown) => tell(log, error)).finally(() => running.delete(done))
+    const done = work
+      .catch((error: unknown) => tell(log, error))
+      .finally(() => running.delete(done))
     running.add(done)
   }
   const launch = (run: Run) => {
@@ -114,10 +123,7 @@ interface Shared {
   newId: ReturnType<typeof createNewId>
 }
 
-function openRuntime(
-  { log }: AppOptions,
-  shared: Shared,
-): { runtime: Runtime; dispose(): void } {
+function openRuntime({ log }: AppOptions, shared: Shared): { runtime: Runtime; dispose(): void } {
   const { root, now, newId } = shared
   const state = openState({ file: join(root, 'openexec.db') })
   const redactor = createRedactor([])
@@ -158,7 +164,10 @@ function openRuntime(
 const KEPT_MAX = 64
 
 /** A run that this process begins right after it was submitted need not look at its repository twice. */
-function createHandover(): { keep(id: RunId, source: Source): void; take(id: RunId): Source | undefined } {
+function createHandover(): {
+  keep(id: RunId, source: Source): void
+  take(id: RunId): Source | undefined
+} {
   const kept = new Map<RunId, Source>()
   return {
     keep(id, source) {

@@ -15,7 +15,9 @@ export interface Config {
   ci: boolean
 }
 
-export function readConfig(env: Readonly<Record<string, string | undefined>> = process.env): Config {
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
   const home = env['HOME'] ?? homedir()
   const config: Config = {
     engine: Object.freeze({

@@ -52,13 +52,26 @@ export const coldRun: BenchRow = {
         const answer = await client.v1.runs.$post({ json: request })
         const run = await answer.json()
         let took = Number.NaN
-        for await (const frame of followRun(client, { run: run.id, after: 0, live: true, signal: never }))
+        for await (const frame of followRun(client, {
+          run: run.id,
+          after: 0,
+          live: true,
+          signal: never,
+        }))
           if (frame.type === 'output' && Number.isNaN(took)) took = performance.now() - started
         return took
       },
       async peer() {
         const started = performance.now()
-        const docker = spawn('docker', ['run', '--rm', '--network', 'none', IMAGE, '/bin/echo', 'ready'])
+        const docker = spawn('docker', [
+          'run',
+          '--rm',
+          '--network',
+          'none',
+          IMAGE,
+          '/bin/echo',
+          'ready',
+        ])
         const ended = once(docker, 'close')
         await once(docker.stdout, 'data')
         const took = performance.now() - started
@@ -78,6 +91,13 @@ async function makeRepository(directory: string): Promise<void> {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: directory, stdio: 'ignore' })
   git('init', '--quiet')
   git('add', '--all')
-  const identity = ['-c', 'user.name=bench', '-c', 'user.email=bench@localhost', '-c', 'commit.gpgsign=false']
+  const identity = [
+    '-c',
+    'user.name=bench',
+    '-c',
+    'user.email=bench@localhost',
+    '-c',
+    'commit.gpgsign=false',
+  ]
   git(...identity, 'commit', '--quiet', '--message=bench')
 }

@@ -31,7 +31,11 @@ export const command: BenchRow = {
         ),
       peer: () =>
         timed(async () => {
-          const exec = await plain.exec({ Cmd: ['/bin/true'], AttachStdout: true, AttachStderr: true })
+          const exec = await plain.exec({
+            Cmd: ['/bin/true'],
+            AttachStdout: true,
+            AttachStderr: true,
+          })
           const stream = await exec.start({})
           stream.resume()
           await new Promise((resolve) => stream.on('end', resolve))

@@ -33,7 +33,10 @@ function main(): number {
   openexec(['diff', id])
   heading('What policy was asked, and what it refused', `openexec events ${id}`)
   openexec(['events', id])
-  heading('What was really enforced, measured before any code of the repository ran', `openexec show ${id} --receipt`)
+  heading(
+    'What was really enforced, measured before any code of the repository ran',
+    `openexec show ${id} --receipt`,
+  )
   openexec(['show', id, '--receipt'])
   heading('The changes come home only when asked to', `openexec apply ${id}`)
   const applied = openexec(['apply', id])
@@ -44,9 +47,15 @@ function main(): number {
     '',
     'Look further:',
     `  cd ${shown(REPOSITORY)}`,
-    ...['ps', `show ${id}`, `logs ${id}`, `events ${id} --json`, `artifacts ${id}`, 'policy explain openexec.policy.yaml', 'doctor'].map(
-      (words) => `  ${relative(REPOSITORY, OPENEXEC)} ${words}`,
-    ),
+    ...[
+      'ps',
+      `show ${id}`,
+      `logs ${id}`,
+      `events ${id} --json`,
+      `artifacts ${id}`,
+      'policy explain openexec.policy.yaml',
+      'doctor',
+    ].map((words) => `  ${relative(REPOSITORY, OPENEXEC)} ${words}`),
   )
   return applied === 0 && left === '' ? 0 : 1
 }

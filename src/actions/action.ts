@@ -135,7 +135,14 @@ export interface ArtifactDraft {
 }
 
 export interface ActionResult {
-  status: 'succeeded' | 'failed' | 'skipped' | 'error' | 'timed_out' | 'blocked' | 'awaiting_approval'
+  status:
+    | 'succeeded'
+    | 'failed'
+    | 'skipped'
+    | 'error'
+    | 'timed_out'
+    | 'blocked'
+    | 'awaiting_approval'
   reason: Reason | undefined
   /** One or two sentences for a person. */
   summary: string
@@ -174,6 +181,11 @@ export async function saveJson(
 ): Promise<{ name: string; artifact_id: string }> {
   const { name, type, value } = draft
   const content = Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`)
-  const artifact = await context.saveArtifact({ name, type, mediaType: 'application/json', content })
+  const artifact = await context.saveArtifact({
+    name,
+    type,
+    mediaType: 'application/json',
+    content,
+  })
   return { name, artifact_id: artifact.id }
 }

@@ -31,7 +31,8 @@ export const applyPatch = defineAction({
   idempotent: true,
   canFail: true,
   canSkip: false,
-  needs: () => [{ capability: 'repo_write', resource: { kind: 'none' }, subject: 'apply_patch' }],
+  // Asked for each path, once the patch has been read.
+  needs: () => [],
   async execute(context, request) {
     const patch = await patchOf(context, request)
     const parsed = parsePatch(patch, { counts: 'exact' })
@@ -59,7 +60,9 @@ export const applyPatch = defineAction({
         format,
         written: writes.map(({ path }) => path),
         deleted: deletes.map(({ path }) => path),
-        inexact: matches.filter(({ tier }) => tier !== 'exact').map(({ path, tier }) => ({ path, tier })),
+        inexact: matches
+          .filter(({ tier }) => tier !== 'exact')
+          .map(({ path, tier }) => ({ path, tier })),
       },
     })
     const count = new Set([...writes, ...deletes].map(({ path }) => path)).size
@@ -78,15 +81,26 @@ async function patchOf(
   { file, patch }: { file?: string | undefined; patch?: string | undefined },
 ): Promise<Uint8Array | string> {
   if (patch !== undefined) return patch
-  if (file !== undefined) {
-    const sandbox = await context.sandbox()
-    return await sandbox.readFile(workspacePath(repoPath(file)), { maxBytes: PATCH_BYTES_MAX })
-  }
+  if (file !== undefined) return await patchFile(context, file)
   const given = context.inputs['patch'] ?? (await context.readArtifact('patch'))?.content
   if (given !== undefined) return given
   throw new OpenExecError('bad_request', 'Cannot apply a patch: none is given', {
     hint: 'Pass --input patch=@FILE, or let an earlier stage produce it',
   })
+}
+
+async function patchFile(context: ActionContext, file: string): Promise<Uint8Array> {
+  const path = workspacePath(repoPath(file))
+  const sandbox = await context.sandbox()
+  try {
+    return await sandbox.readFile(path, { maxBytes: PATCH_BYTES_MAX })
+  } catch (cause) {
+    if (!(cause instanceof OpenExecError) || cause.code !== 'not_found') throw cause
+    throw new OpenExecError('bad_request', `Cannot apply patch "${file}": there is no such file`, {
+      hint: 'Name a file of the repository, or one that an earlier stage writes',
+      cause,
+    })
+  }
 }
 
 async function rejected(context: ActionContext, why: string): Promise<ActionResult> {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { cacheKey } from '../cache/index.ts'
 import { buildContextPack } from '../context/index.ts'
-import { ContextPack } from '../schema/index.ts'
+import { ContextPack, type JsonObject } from '../schema/index.ts'
 import { type ActionContext, defineAction } from './action.ts'
 
 const BUDGET_TOKENS = 12_000
@@ -24,14 +24,11 @@ export const buildContextPackAction = defineAction({
   async execute(context, request) {
     const query = await queryOf(context)
     const budgetTokens = request.budget_tokens ?? BUDGET_TOKENS
-    const pack = await packOf(context, { query, budgetTokens })
+    const { pack, note } = await packOf(context, { query, budgetTokens })
     const content = Buffer.from(`${JSON.stringify(pack, undefined, 2)}\n`)
-    const artifact = await context.saveArtifact({
-      name: 'context_pack',
-      type: 'context_pack',
-      mediaType: 'application/json',
-      content,
-    })
+    const about = { name: 'context_pack', type: 'context_pack' } as const
+    const draft = { ...about, mediaType: 'application/json', content }
+    const artifact = await context.saveArtifact(draft, note)
     return {
       status: 'succeeded',
       reason: undefined,
@@ -41,11 +38,14 @@ export const buildContextPackAction = defineAction({
   },
 })
 
-/** The same tree, query, budget and policy give the same pack, so it is made once. */
+/**
+ * The same tree, query, budget and policy give the same pack, so it is made once. Whether it was made
+ * here is told beside the event: a re-execution need not repeat it.
+ */
 async function packOf(
   context: ActionContext,
   { query, budgetTokens }: { query: string; budgetTokens: number },
-): Promise<ContextPack> {
+): Promise<{ pack: ContextPack; note: JsonObject }> {
   const { tree, cache, policyHash } = context
   const key = cacheKey({
     kind: 'context_pack',
@@ -58,11 +58,8 @@ async function packOf(
   })
   const hit = cache.get(key)
   const known = hit && ContextPack.safeParse(hit.value)
-  if (hit !== undefined && known?.success === true) {
-    const payload = { kind: 'cache_hit', message: 'The context pack is one of an earlier run', key }
-    context.record({ type: 'notice', payload, volatile: { origin: hit.originRun ?? null } })
-    return known.data
-  }
+  if (hit !== undefined && known?.success === true)
+    return { pack: known.data, note: { cache: 'hit', key, origin: hit.originRun ?? null } }
   const pack = await buildContextPack({
     query,
     baseTree: tree.baseTree,
@@ -71,7 +68,7 @@ async function packOf(
     budgetTokens,
   })
   cache.put(key, { kind: 'context_pack', value: pack, originRun: context.runId })
-  return pack
+  return { pack, note: { cache: 'miss', key } }
 }
 
 /** The task, and what failed so far: stack traces name files better than any description. */

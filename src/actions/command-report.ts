@@ -50,7 +50,8 @@ export function judge(
       reason: 'out_of_memory',
       sentence: `\`${shown}\` was killed: the memory limit of the sandbox is reached`,
     }
-  const how = result.exitCode === null ? `was ended by ${result.signal}` : `exited ${result.exitCode}`
+  const how =
+    result.exitCode === null ? `was ended by ${result.signal}` : `exited ${result.exitCode}`
   return { status: 'failed', reason: failure, sentence: `\`${shown}\` ${how}` }
 }
 
@@ -72,10 +73,8 @@ export function reportOf(
 }
 
 /** argv for people: quoted only where a word would be misread, control characters escaped. */
-export function showArgv(argv: readonly string[]): string {
-  return argv
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word)))
-    .join(' ')
+function showArgv(argv: readonly string[]): string {
+  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(' ')
 }
 
 function exitOf(result: ExecResult, startable: boolean): JsonObject {

@@ -1,7 +1,7 @@
 /** What a repository's own files say about how it is linted and tested. First match wins. */
 import type { ReadBaseFile } from './project-plan.ts'
 
-export interface Found {
+interface Found {
   argv: readonly string[]
   because: string
 }
@@ -14,7 +14,13 @@ export interface Detected {
 
 type Detector = (read: ReadBaseFile) => Promise<Partial<Detected>>
 
-const DETECTORS: readonly Detector[] = [fromPackageJson, fromPyproject, fromGoMod, fromCargo, fromMakefile]
+const DETECTORS: readonly Detector[] = [
+  fromPackageJson,
+  fromPyproject,
+  fromGoMod,
+  fromCargo,
+  fromMakefile,
+]
 
 /** Never throws on odd content: what cannot be read is not there. */
 export async function detectCommands(read: ReadBaseFile): Promise<Detected> {

@@ -87,11 +87,7 @@ interface Answer {
   isOpen: boolean
 }
 
-function answer(
-  deps: GateDeps,
-  tx: Db,
-  { ask, scope }: { ask: Ask; scope: GateScope },
-): Answer {
+function answer(deps: GateDeps, tx: Db, { ask, scope }: { ask: Ask; scope: GateScope }): Answer {
   const decision = withWish(evaluate(deps.policy, ask.request), ask.approval)
   const { stage, subject, capability, resource } = ask.request
   const asked: JsonObject = { stage, subject, capability, resource, tree: scope.tree }
@@ -103,7 +99,12 @@ function answer(
   const by = found?.decidedBy ?? 'a person'
   const matched = [...decision.matched, APPROVAL_RULE].sort()
   if (found?.status === 'approved' && isValid) {
-    const allowed = { ...decision, decision: 'allow', matched, reason: `Approved by ${by}` } as const
+    const allowed = {
+      ...decision,
+      decision: 'allow',
+      matched,
+      reason: `Approved by ${by}`,
+    } as const
     return { ...base, decision: allowed, approval: found }
   }
   if (found?.status === 'rejected') {
@@ -124,11 +125,7 @@ function unique(answers: readonly Answer[]): Answer[] {
   return [...new Map(answers.map((each) => [each.requestHash, each])).values()]
 }
 
-function consume(
-  tx: Db,
-  { id }: Approval,
-  given: Parameters<typeof consumeApproval>[2],
-): void {
+function consume(tx: Db, { id }: Approval, given: Parameters<typeof consumeApproval>[2]): void {
   // Looked at in this very transaction.
   if (!consumeApproval(tx, id, given)) throw new Error(`Cannot use approval "${id}" up`)
 }
@@ -145,7 +142,12 @@ function request(
   const now = deps.now()
   const id = ApprovalId.parse(deps.newId('appr'))
   insertApproval(tx, {
-    ...{ id, runId: scope.runId, stage, capability, level: decision.level, requestHash },
+    id,
+    runId: scope.runId,
+    stage,
+    capability,
+    level: decision.level,
+    requestHash,
     request: asked.asked,
     status: 'pending',
     createdAt: now,

@@ -1,9 +1,7 @@
 export type {
-  Action,
   ActionContext,
   ActionResult,
   ArtifactDraft,
-  ChangedFile,
   GateRequest,
   RunTree,
   StageRecord,

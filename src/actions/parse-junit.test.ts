@@ -14,7 +14,13 @@ test('parseJUnit() reads suites, times and messages', () => {
     ok: true,
     cases: [
       { suite: 'm', name: 'adds', status: 'passed', durationMs: 250 },
-      { suite: 'math', name: 'divides', status: 'failed', message: '1 < 2\nat line 3', durationMs: 0 },
+      {
+        suite: 'math',
+        name: 'divides',
+        status: 'failed',
+        message: '1 < 2\nat line 3',
+        durationMs: 0,
+      },
       { suite: 'math', name: 'later', status: 'skipped', durationMs: 0 },
       { suite: 'math', name: 'crash', status: 'error', message: 'boom', durationMs: 0 },
     ],
@@ -22,7 +28,8 @@ test('parseJUnit() reads suites, times and messages', () => {
 })
 
 test('parseJUnit() refuses entity declarations', () => {
-  const bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>'
+  const bomb =
+    '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>'
   expect(parse(bomb)).toEqual({ ok: false, problem: 'it declares entities' })
 })
 

@@ -38,7 +38,8 @@ function parser(): XMLParser {
 function walk(node: unknown, suite: string, depth: number, cases: TestCase[]): boolean {
   if (!isObject(node) || depth > DEPTH_MAX) return false
   let found = false
-  for (const inner of listOf(node['testsuites'])) found = walk(inner, suite, depth + 1, cases) || found
+  for (const inner of listOf(node['testsuites']))
+    found = walk(inner, suite, depth + 1, cases) || found
   for (const inner of listOf(node['testsuite'])) {
     found = true
     const name = isObject(inner) ? text(inner['@name']) : ''
@@ -81,7 +82,10 @@ const PREDEFINED: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '
 
 /** The five entities XML has of itself; nothing else is expanded. */
 function decode(value: string): string {
-  return value.replace(/&(lt|gt|amp|quot|apos);/g, (whole, name: string) => PREDEFINED[name] ?? whole)
+  return value.replace(
+    /&(lt|gt|amp|quot|apos);/g,
+    (whole, name: string) => PREDEFINED[name] ?? whole,
+  )
 }
 
 function listOf(value: unknown): unknown[] {

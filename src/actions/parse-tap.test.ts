@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 import { parseTap } from './parse-tap.ts'
 
-const names = (text: string) => parseTap(text)?.map(({ suite, name, status }) => [suite, name, status])
+const names = (text: string) =>
+  parseTap(text)?.map(({ suite, name, status }) => [suite, name, status])
 
 test('parseTap() reads flat results with directives', () => {
-  const text = 'TAP version 13\n1..4\nok 1 - adds\nnot ok 2 - divides\nok 3 - later # SKIP no\nnot ok 4 - soon # TODO\n'
+  const text =
+    'TAP version 13\n1..4\nok 1 - adds\nnot ok 2 - divides\nok 3 - later # SKIP no\nnot ok 4 - soon # TODO\n'
   expect(names(text)).toEqual([
     ['', 'adds', 'passed'],
     ['', 'divides', 'failed'],

@@ -18,7 +18,9 @@ test('planProject() takes the commands of openexec.yaml first', async () => {
 })
 
 test('planProject() detects package.json scripts and knows the npm placeholder', async () => {
-  const found = await plan({ 'package.json': '{"scripts":{"test":"node --test","lint":"eslint ."}}' })
+  const found = await plan({
+    'package.json': '{"scripts":{"test":"node --test","lint":"eslint ."}}',
+  })
   expect(found.test).toMatchObject({ argv: ['npm', 'test'], because: 'package.json scripts.test' })
   expect(found.lint?.argv).toEqual(['npm', 'run', 'lint'])
   expect(found.suggestedImage).toBe('node')
@@ -56,7 +58,7 @@ test('planProject() names file, line and column of a bad openexec.yaml', async (
   await expect(plan({ 'openexec.yaml': 'commands: { test: "a | b" }\n' })).rejects.toThrow(
     /write argv as a list/,
   )
-  await expect(
-    plan({ 'openexec.yaml': 'reports: { junit: ["../x.xml"] }\n' }),
-  ).rejects.toThrow(/inside the repository/)
+  await expect(plan({ 'openexec.yaml': 'reports: { junit: ["../x.xml"] }\n' })).rejects.toThrow(
+    /inside the repository/,
+  )
 })

@@ -40,7 +40,12 @@ export const NO_PROJECT: ProjectPlan = {
 export type ReadBaseFile = (path: string) => Promise<string | undefined>
 
 export const CONFIG_FILE = 'openexec.yaml'
-const JUNIT_DEFAULTS = ['junit.xml', 'test-results.xml', 'reports/junit.xml', 'test-results/junit.xml']
+const JUNIT_DEFAULTS = [
+  'junit.xml',
+  'test-results.xml',
+  'reports/junit.xml',
+  'test-results/junit.xml',
+]
 
 /** Throws `config_invalid` with file:line:column when `openexec.yaml` is not valid. */
 export async function planProject(read: ReadBaseFile): Promise<ProjectPlan> {

@@ -2,7 +2,12 @@ import { OpenExecError, type JsonValue } from '../schema/index.ts'
 import type { Action } from './action.ts'
 import { applyPatch } from './apply-patch.ts'
 import { buildContextPackAction } from './build-context-pack.ts'
-import { commitChanges, generateDiffReport, prepareReviewBundle, summarizeRun } from './report-changes.ts'
+import {
+  commitChanges,
+  generateDiffReport,
+  prepareReviewBundle,
+  summarizeRun,
+} from './report-changes.ts'
 import { runCommand } from './run-command.ts'
 import { runLinters, runSetup, runTests } from './run-project-command.ts'
 
@@ -33,5 +38,9 @@ export function findAction(name: string): Action {
 
 /** Part of the policy snapshot: what exists and in which version. */
 export function describeActions(): JsonValue {
-  return [...ACTIONS.values()].map(({ name, version, outputs }) => ({ name, version, outputs: [...outputs] }))
+  return [...ACTIONS.values()].map(({ name, version, outputs }) => ({
+    name,
+    version,
+    outputs: [...outputs],
+  }))
 }

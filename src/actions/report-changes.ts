@@ -129,11 +129,11 @@ export const summarizeRun = defineAction({
       type: 'summary',
       value: { task: context.task, stages, changes: report },
     })
-    const verdicts = stages.map((stage) => `${stage['stage']} ${stage['verdict']}`).join(', ')
+    const verdicts = context.history().map(({ stage, verdict }) => `${stage} ${verdict}`)
     return {
       status: 'succeeded',
       reason: undefined,
-      summary: `${verdicts}; ${sentence}`,
+      summary: [verdicts.join(', '), sentence].filter(Boolean).join('; '),
       artifacts: [saved],
     }
   },

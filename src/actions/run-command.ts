@@ -50,7 +50,10 @@ function argvOf(context: ActionContext, fromBlueprint: readonly string[] | undef
       hint: 'Write it after two dashes: openexec run -- npm test',
     })
   if (argv.some((word) => word.includes('\0')))
-    throw new OpenExecError('bad_request', 'Cannot run a command: an argument holds a NUL character')
+    throw new OpenExecError(
+      'bad_request',
+      'Cannot run a command: an argument holds a NUL character',
+    )
   if (Buffer.byteLength(argv.join(' ')) > ARGV_BYTES_MAX)
     throw new OpenExecError(
       'bad_request',

@@ -8,7 +8,13 @@ import {
   storeOutput,
 } from '../artifacts/index.ts'
 import type { Redactor } from '../events/index.ts'
-import { type ExecResult, type NewEvent, OpenExecError, type RunId, type StepId } from '../schema/index.ts'
+import {
+  type ExecResult,
+  type NewEvent,
+  OpenExecError,
+  type RunId,
+  type StepId,
+} from '../schema/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { Db, State } from '../state/index.ts'
 import type { CommandOutcome, CommandRequest, KeptOutput } from './action.ts'
@@ -51,7 +57,11 @@ export async function runCommandIn(
   try {
     state.transact((tx) => deps.append(tx, [startedEvent(request, step)]))
     ran = await attempt(sandbox, {
-      ...{ argv, env, cwd, timeoutMs, signal },
+      argv,
+      env,
+      cwd,
+      timeoutMs,
+      signal,
       stdin: new Uint8Array(),
       onOutput: (stream, chunk) => spool.write(stream, chunk),
     })

@@ -10,6 +10,7 @@ import {
   saveJson,
 } from './action.ts'
 import { judge, reportOf, runChosen } from './command-report.ts'
+import { removeReports } from './find-reports.ts'
 import { CONFIG_FILE } from './project-plan.ts'
 import { collectTests } from './test-report.ts'
 
@@ -19,6 +20,7 @@ export const runSetup = projectCommand({
   output: 'setup_report',
   type: 'report',
   failure: 'exit_nonzero',
+  before: async () => {},
   extra: async () => undefined,
 })
 
@@ -28,6 +30,7 @@ export const runLinters = projectCommand({
   output: 'lint_report',
   type: 'lint_report',
   failure: 'lint_failed',
+  before: async () => {},
   extra: async () => undefined,
 })
 
@@ -37,6 +40,7 @@ export const runTests = projectCommand({
   output: 'test_report',
   type: 'test_report',
   failure: 'tests_failed',
+  before: removeReports,
   extra: collectTests,
 })
 
@@ -51,6 +55,7 @@ interface ProjectCommandOptions {
   output: string
   type: ArtifactType
   failure: Reason
+  before(context: ActionContext): Promise<void>
   /** What the report says beyond the command itself. */
   extra(
     context: ActionContext,
@@ -62,7 +67,7 @@ function projectCommand(options: ProjectCommandOptions): Action {
   return defineAction({
     name: options.name,
     version: 1,
-    inputs: ['patch', 'context_pack', 'patch_applied'],
+    inputs: ['patch', 'patch_applied', 'context_pack', 'setup_report'],
     outputs: [options.output],
     with: z.strictObject({}),
     timeout: 'long',
@@ -95,6 +100,7 @@ async function execute(
       artifacts: [saved],
     }
   }
+  await options.before(context)
   const outcome = await runChosen(context, chosen, options.kind)
   const verdict = judge(chosen, outcome, options.failure)
   const extra = outcome.startable ? await options.extra(context, outcome) : undefined

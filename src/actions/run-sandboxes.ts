@@ -34,7 +34,7 @@ export interface RunSandboxesDeps {
   append(tx: Db, events: readonly NewEvent[]): void
 }
 
-export interface SandboxWish {
+interface SandboxWish {
   mode: SandboxMode
   network: readonly string[] | undefined
   stage: string
@@ -179,8 +179,10 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
           missing: missing.map(({ guarantee }) => guarantee),
         },
         volatile: {
-          ...{ sandbox: id, sha256: blob.sha256 },
-          ...{ engine: receipt.engine.version, runtime: receipt.engine.runtime },
+          sandbox: id,
+          sha256: blob.sha256,
+          engine: receipt.engine.version,
+          runtime: receipt.engine.runtime,
         },
       },
     ])

@@ -36,27 +36,15 @@ export function createRunTree(
   const { store } = workspace
   const baseTree = GitOid.parse(workspace.baseTree)
   const baseCommit = GitOid.parse(workspace.baseCommit)
-  let known = baseTree
-  let touched = false
-  let files: Promise<TreeFile[]> | undefined
-  let blobs: ReturnType<Workspaces['openBlobs']> | undefined
-  let asked: Promise<unknown> = Promise.resolve()
   const fromBase = (to: GitOid) => ({ from: baseTree, to, signal })
+  let files: Promise<TreeFile[]> | undefined
   return {
     baseCommit,
     baseTree,
-    touch: () => void (touched = true),
-    isTouched: () => touched,
-    settle(tree) {
-      known = tree
-      touched = false
-    },
-    async snapshot() {
-      if (!touched) return known
+    ...trackFiles(baseTree, async () => {
       const taken = await workspace.snapshot({ baseTree, limits: SNAPSHOT_LIMITS, signal })
-      known = GitOid.parse(taken.tree)
-      return known
-    },
+      return GitOid.parse(taken.tree)
+    }),
     changes: async (tree) =>
       (await workspaces.changedPaths(store, fromBase(tree))).map(
         ({ path, status }): ChangedFile => ({ path, status: STATUS[status] }),
@@ -72,19 +60,13 @@ export function createRunTree(
       )
     },
     async stat(tree) {
-      const { files: count, insertions, deletions } = await workspaces.diffSummary(store, fromBase(tree))
+      const summary = await workspaces.diffSummary(store, fromBase(tree))
+      const { files: count, insertions, deletions } = summary
       return { files: count, insertions, deletions }
     },
-    baseFiles: async () => await (files ??= workspaces.listFiles(store, { tree: baseTree, signal })),
-    readBlob(oid, maxBytes) {
-      blobs ??= workspaces.openBlobs(store, signal)
-      const reader = blobs
-      // One process answers one question at a time.
-      const answer = asked.then(() => reader.read(oid, maxBytes))
-      asked = answer.catch(() => {})
-      return answer
-    },
-    close: async () => await blobs?.close(),
+    baseFiles: async () =>
+      await (files ??= workspaces.listFiles(store, { tree: baseTree, signal })),
+    ...blobsOf(() => workspaces.openBlobs(store, signal)),
     commit: async (tree, message) =>
       await workspaces.commitTree(store, {
         tree,
@@ -94,5 +76,41 @@ export function createRunTree(
         signal,
       }),
     log: async (limit) => await workspaces.log(store, { commit: baseCommit, limit, signal }),
+  }
+}
+
+/** Looks at the files only when something may have changed them since the last look that was final. */
+function trackFiles(
+  baseTree: GitOid,
+  look: () => Promise<GitOid>,
+): Pick<OwnedTree, 'touch' | 'isTouched' | 'settle' | 'snapshot'> {
+  let known = baseTree
+  let touched = false
+  return {
+    touch: () => void (touched = true),
+    isTouched: () => touched,
+    settle(tree) {
+      known = tree
+      touched = false
+    },
+    snapshot: async () => (touched ? await look() : known),
+  }
+}
+
+/** One process answers one question at a time; it starts with the first. */
+function blobsOf(
+  open: () => ReturnType<Workspaces['openBlobs']>,
+): Pick<OwnedTree, 'readBlob' | 'close'> {
+  let blobs: ReturnType<typeof open> | undefined
+  let asked: Promise<unknown> = Promise.resolve()
+  return {
+    readBlob(oid, maxBytes) {
+      blobs ??= open()
+      const reader = blobs
+      const answer = asked.then(() => reader.read(oid, maxBytes))
+      asked = answer.catch(() => {})
+      return answer
+    },
+    close: async () => await blobs?.close(),
   }
 }

@@ -2,9 +2,9 @@
  * Finds what a test command reported: JUnit files in the workspace, else TAP on its output. The exit
  * code stays the authority; a report that disagrees with it is said, never believed.
  */
-import picomatch from 'picomatch'
 import { type JsonObject, OpenExecError, type TestCase } from '../schema/index.ts'
 import type { ActionContext, CommandOutcome } from './action.ts'
+import { findReports } from './find-reports.ts'
 import { type ParsedReport, parseJUnit } from './parse-junit.ts'
 import { parseTap } from './parse-tap.ts'
 
@@ -12,7 +12,6 @@ import { parseTap } from './parse-tap.ts'
 const REPORT_BYTES_MAX = 4 * 1024 * 1024
 const REPORTS_BYTES_MAX = 8 * 1024 * 1024
 const PROBLEM_CHARS_MAX = 200
-const REPORT_FILES_MAX = 64
 const CASES_LISTED_MAX = 200
 
 interface Collected {
@@ -61,7 +60,7 @@ async function collect(context: ActionContext, outcome: CommandOutcome): Promise
   const notes: string[] = []
   const cases: TestCase[] = []
   let left = REPORTS_BYTES_MAX
-  for (const file of await reportFiles(context)) {
+  for (const file of await findReports(context)) {
     const content = await read(context, file, Math.min(left, REPORT_BYTES_MAX))
     left -= content?.length ?? 0
     const parsed = content && parseJUnit(content)
@@ -77,36 +76,6 @@ async function collect(context: ActionContext, outcome: CommandOutcome): Promise
 
 function problemOf(parsed: ParsedReport): string | undefined {
   return parsed.ok ? undefined : parsed.problem.slice(0, PROBLEM_CHARS_MAX)
-}
-
-/** Report files that the base tree does not hold: one that is committed says nothing about this run. */
-async function reportFiles(context: ActionContext): Promise<string[]> {
-  const committed = new Set((await context.tree.baseFiles()).map((file) => file.path))
-  const found = new Set<string>()
-  for (const glob of context.project.junit) {
-    for (const path of await matching(context, glob)) {
-      if (!committed.has(path)) found.add(path)
-      if (found.size >= REPORT_FILES_MAX) return [...found]
-    }
-  }
-  return [...found].sort()
-}
-
-async function matching(context: ActionContext, glob: string): Promise<string[]> {
-  const sandbox = await context.sandbox()
-  const { base, isGlob } = picomatch.scan(glob)
-  if (!isGlob) {
-    const stat = await sandbox.stat(`/workspace/${glob}`)
-    return stat?.type === 'file' ? [glob] : []
-  }
-  const directory = await sandbox.stat(base === '' ? '/workspace' : `/workspace/${base}`)
-  if (directory?.type !== 'directory') return []
-  const matches = picomatch(glob)
-  const entries = await sandbox.list(base === '' ? '/workspace' : `/workspace/${base}`)
-  return entries
-    .filter((entry) => entry.type === 'file')
-    .map((entry) => `${base === '' ? '' : `${base}/`}${new TextDecoder().decode(entry.name)}`)
-    .filter((path) => matches(path))
 }
 
 /** `undefined` for what cannot be read within the limit; a lost sandbox is thrown. */

@@ -1,12 +1,6 @@
 /** One attempt of a stage, whatever becomes of it: performed, and its tree held against policy. */
 import type { Environment, StageAttempt } from './engine.ts'
-import {
-  type Checkpoint,
-  endOfAbort,
-  endOfError,
-  type StageOutcome,
-  verdictOf,
-} from './outcome.ts'
+import { type Checkpoint, endOfAbort, endOfError, type StageOutcome, verdictOf } from './outcome.ts'
 
 export interface Attempted {
   outcome: StageOutcome

@@ -16,7 +16,13 @@ import {
 import type { Timeline } from '../events/index.ts'
 import { getRun, type State } from '../state/index.ts'
 import { attemptStage } from './attempt-stage.ts'
-import { type Checkpoint, endOfAbort, endOfError, type RunEnd, type StageOutcome } from './outcome.ts'
+import {
+  type Checkpoint,
+  endOfAbort,
+  endOfError,
+  type RunEnd,
+  type StageOutcome,
+} from './outcome.ts'
 import type { Plan, PlanStage } from './plan.ts'
 import { beginRun, endRun, tellLeftBehind } from './record-run.ts'
 import { beginStep, endStep } from './record-step.ts'

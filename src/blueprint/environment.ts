@@ -32,7 +32,15 @@ import type { StageDeps } from './stage-scope.ts'
 
 export interface EnvironmentDeps extends Omit<
   StageDeps,
-  'run' | 'plan' | 'policy' | 'policyHash' | 'project' | 'tree' | 'sandboxes' | 'startedAt' | 'model'
+  | 'run'
+  | 'plan'
+  | 'policy'
+  | 'policyHash'
+  | 'project'
+  | 'tree'
+  | 'sandboxes'
+  | 'startedAt'
+  | 'model'
 > {
   workspaces: Workspaces
   sandboxes: Sandboxes
@@ -57,7 +65,10 @@ export async function openEnvironment(
   const place = await openRunPlace(deps, { run, frozen }, signal)
   const { source, slotDir } = place
   const workspace = await workspaces.create({
-    ...{ source, slotDir, runId: run.id, signal },
+    source,
+    slotDir,
+    runId: run.id,
+    signal,
     ...deps.userOf(run.id),
     denyRead: (path) => deniesRead(frozen.policy, path),
     history: 'full',
@@ -107,7 +118,12 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
   const sandboxes = openSandboxes(deps, opened)
   const stage: StageDeps = {
     ...deps,
-    ...{ run, plan, policy, policyHash, project, tree },
+    run,
+    plan,
+    policy,
+    policyHash,
+    project,
+    tree,
     sandboxes: touching(sandboxes, tree),
     model: () => deps.modelOf(run),
     startedAt: performance.now(),
@@ -158,7 +174,11 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
   const { run, frozen, workspace, source, append } = opened
   const { state, artifacts, now, newId } = deps
   return createRunSandboxes({
-    ...{ state, artifacts, now, newId, append },
+    state,
+    artifacts,
+    now,
+    newId,
+    append,
     sandboxes: deps.sandboxes,
     policy: frozen.policy,
     runId: run.id,
@@ -171,8 +191,16 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
       acceptDegraded: run.request.acceptDegraded,
     },
     imageId: frozen.image.id,
-    mounts: ({ workspace: access, git }) => workspace.mounts({ workspace: access, git }),
-    measure: (signal) => diskUsage(workspace.treeDir, { limits: SNAPSHOT_LIMITS, signal }),
+    mounts: ({ workspace: access, git }) =>
+      workspace.mounts({
+        workspace: access,
+        git,
+      }),
+    measure: (signal) =>
+      diskUsage(workspace.treeDir, {
+        limits: SNAPSHOT_LIMITS,
+        signal,
+      }),
   })
 }
 
@@ -185,7 +213,10 @@ function createdEvent(workspace: Workspace): NewEvent {
   return {
     type: 'workspace_created',
     payload: {
-      ...{ base_commit: baseCommit, base_tree: baseTree, history, hidden_paths: hiddenPaths },
+      base_commit: baseCommit,
+      base_tree: baseTree,
+      history,
+      hidden_paths: hiddenPaths,
       submodules: submodules
         .slice(0, SUBMODULES_SHOWN)
         .map((path) => path.slice(0, PATH_CHARS_MAX)),

@@ -33,9 +33,13 @@ export async function loadFrozenRun(artifacts: Artifacts, run: Run): Promise<Fro
 
 async function readFrozen(artifacts: Artifacts, run: Run, name: string): Promise<unknown> {
   const damaged = (cause: unknown) =>
-    new OpenExecError('state_corrupt', `Cannot go on with run "${run.id}": its ${name} is damaged`, {
-      cause,
-    })
+    new OpenExecError(
+      'state_corrupt',
+      `Cannot go on with run "${run.id}": its ${name} is damaged`,
+      {
+        cause,
+      },
+    )
   // What a stage makes has a step, whatever its name.
   const frozen = artifacts.list(run.id).find((each) => each.name === name && !each.stepId)
   if (frozen === undefined) throw damaged(undefined)

@@ -7,6 +7,6 @@ export { createEngine, type Engine, type ExecutionSignal } from './engine.ts'
 export type { EnvironmentDeps } from './environment.ts'
 export { PLAN_ARTIFACT, SNAPSHOT_ARTIFACT } from './frozen-run.ts'
 export { loadRun } from './load-run.ts'
-export { plainText } from './plain-text.ts'
+
 export { type PrepareDeps, type PreparedRun, prepareRun } from './prepare-run.ts'
 export { endIdleRun, pauseIdleRun } from './record-run.ts'

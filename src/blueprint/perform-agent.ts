@@ -20,7 +20,10 @@ const OUTPUT_TOKENS_MAX = 4096
 const CONTEXT_TOKENS_MAX = 100_000
 const ACTION_TAIL_CHARS = 4000
 
-export async function performAgent(scope: StageScope, stage: AgentPlanStage): Promise<AgentOutcome> {
+export async function performAgent(
+  scope: StageScope,
+  stage: AgentPlanStage,
+): Promise<AgentOutcome> {
   const { deps, context, attempt } = scope
   const result = await runAgentStage(
     {
@@ -28,7 +31,12 @@ export async function performAgent(scope: StageScope, stage: AgentPlanStage): Pr
       tools: toolContext(scope, stage),
       record: context.record,
       saveTranscript: async (name, content) =>
-        await context.saveArtifact({ name, type: 'transcript', mediaType: 'application/json', content }),
+        await context.saveArtifact({
+          name,
+          type: 'transcript',
+          mediaType: 'application/json',
+          content,
+        }),
       runBudget: createBudget(boundsOfLimits(deps.plan.limits), {
         level: 'run',
         parent: undefined,
@@ -161,7 +169,8 @@ function tailOf(found: { content: Uint8Array } | undefined): string {
   if (report === null || typeof report !== 'object') return ''
   const part = (stream: 'stdout' | 'stderr') => {
     const value: unknown = stream in report ? Reflect.get(report, stream) : undefined
-    const tail: unknown = value !== null && typeof value === 'object' ? Reflect.get(value, 'tail') : ''
+    const tail: unknown =
+      value !== null && typeof value === 'object' ? Reflect.get(value, 'tail') : ''
     return typeof tail === 'string' ? tail.slice(-ACTION_TAIL_CHARS) : ''
   }
   return [part('stdout'), part('stderr')].filter((text) => text !== '').join('\n')

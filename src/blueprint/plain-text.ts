@@ -1,7 +1,7 @@
 /** Text from inside a sandbox, made fit to be stored beside a verdict and shown to a person. */
 
 /** Characters of a detail of a stage or a run. */
-export const DETAIL_CHARS_MAX = 2000
+const DETAIL_CHARS_MAX = 2000
 
 const CUT = '…'
 

@@ -212,6 +212,7 @@ function noticesOf({ includeDirty }: RunRequest, { dirty, submodules, shallow }:
     notices.push(
       `Submodules are empty directories in the sandbox: ${submodules.slice(0, 10).join(', ')}`,
     )
-  if (shallow) notices.push('The repository is shallow: history in the sandbox ends where yours does')
+  if (shallow)
+    notices.push('The repository is shallow: history in the sandbox ends where yours does')
   return notices
 }

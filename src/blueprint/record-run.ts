@@ -38,7 +38,10 @@ export function beginRun(deps: Deps, { id, blueprint }: Run, wallMs: number): nu
     const patch = { status: 'running', reason: null, detail: null, deadlineAt } as const
     const startedAt = run.startedAt ?? at
     if (!transitionRun(tx, id, { from: STARTABLE, patch: { ...patch, startedAt } }))
-      throw new OpenExecError('conflict', `Cannot execute run "${id}": it has ended (${run.status})`)
+      throw new OpenExecError(
+        'conflict',
+        `Cannot execute run "${id}": it has ended (${run.status})`,
+      )
     if (run.startedAt === undefined) {
       timeline.append(tx, id, { type: 'run_started', payload: { blueprint } })
       return deadlineAt
@@ -89,7 +92,11 @@ export function pauseIdleRun(deps: Deps, tx: Db, id: RunId): boolean {
 export function tellLeftBehind({ timeline, redact }: Deps, id: RunId, error: unknown): void {
   const why = plainText(redact(error instanceof Error ? error.message : String(error)))
   const message = 'Something of the run could not be removed: run `openexec gc`'
-  timeline.publish(id, { type: 'notice', payload: { kind: 'left_behind', message }, volatile: { why } })
+  timeline.publish(id, {
+    type: 'notice',
+    payload: { kind: 'left_behind', message },
+    volatile: { why },
+  })
 }
 
 interface Ending {
@@ -112,7 +119,9 @@ function writeEnd({ timeline, now, redact }: Deps, tx: Db, { id, from, end }: En
     status,
     reason: reason ?? null,
     tree: getRun(tx, id).headTree ?? null,
-    stages: stages.map(({ stage, attempt, verdict }) => `${stage}.${attempt}: ${verdict ?? 'open'}`),
+    stages: stages.map(
+      ({ stage, attempt, verdict }) => `${stage}.${attempt}: ${verdict ?? 'open'}`,
+    ),
   }
   const type = final ? 'run_completed' : 'run_paused'
   timeline.append(tx, id, { type, payload, volatile: { detail } })
@@ -134,8 +143,13 @@ function closeOpenSteps(
     completeStep(tx, step, { verdict, endedAt, ...(reason !== undefined && { reason }) })
     timeline.append(tx, id, {
       type: 'step_completed',
-      ...{ stage, attempt },
-      payload: { verdict, ...(reason !== undefined && { reason }), outputs: [] },
+      stage,
+      attempt,
+      payload: {
+        verdict,
+        ...(reason !== undefined && { reason }),
+        outputs: [],
+      },
       volatile: { duration_ms: endedAt - startedAt },
     })
   }

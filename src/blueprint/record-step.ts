@@ -1,5 +1,12 @@
 /** The two transactions of a stage attempt: row and event together, always. */
-import { type ArtifactType, hashJson, type NewEvent, type RunId, type Sha256, type Step } from '../schema/index.ts'
+import {
+  type ArtifactType,
+  hashJson,
+  type NewEvent,
+  type RunId,
+  type Sha256,
+  type Step,
+} from '../schema/index.ts'
 import { completeStep, insertStep, listArtifacts, updateRun } from '../state/index.ts'
 import type { Attempted } from './attempt-stage.ts'
 import type { EngineDeps, StageAttempt } from './engine.ts'
@@ -22,8 +29,13 @@ export function beginStep(deps: Deps, runId: RunId, attempt: StageAttempt): numb
   const startedAt = deps.now()
   deps.state.transact((tx) => {
     insertStep(tx, {
-      ...{ id, runId, stage: stage.id, attempt: attempt.attempt },
-      ...{ idempotencyKey, baseTree, startedAt },
+      id,
+      runId,
+      stage: stage.id,
+      attempt: attempt.attempt,
+      idempotencyKey,
+      baseTree,
+      startedAt,
     })
     deps.timeline.append(tx, runId, {
       type: 'step_started',
@@ -55,7 +67,8 @@ export function endStep(
   const shown = attempted.outcome.detail
   const detail = shown === undefined ? undefined : plainText(deps.redact(shown))
   const completion = {
-    ...{ verdict, endedAt },
+    verdict,
+    endedAt,
     ...(reason !== undefined && { reason }),
     ...(detail !== undefined && { detail }),
     ...(tree !== undefined && { tree }),
@@ -64,7 +77,8 @@ export function endStep(
   return deps.state.transact((tx) => {
     completeStep(tx, attempt.step, completion)
     // What a stage that waits has done so far is done again when it goes on.
-    if (tree !== undefined && verdict !== 'awaiting_approval') updateRun(tx, runId, { headTree: tree })
+    if (tree !== undefined && verdict !== 'awaiting_approval')
+      updateRun(tx, runId, { headTree: tree })
     const made = listArtifacts(tx, runId).filter(({ stepId }) => stepId === attempt.step)
     const artifacts = made
       .filter(({ type }) => !BY_THE_WAY.includes(type))
@@ -81,10 +95,7 @@ export function endStep(
 /** What comes of any work, and not of the stage as its blueprint sees it. */
 const BY_THE_WAY: readonly ArtifactType[] = ['output', 'tool_output', 'transcript']
 
-function checkpointEvents(
-  { stage, attempt }: StageAttempt,
-  { checkpoint }: Attempted,
-): NewEvent[] {
+function checkpointEvents({ stage, attempt }: StageAttempt, { checkpoint }: Attempted): NewEvent[] {
   if (checkpoint?.commit === undefined) return []
   const { tree, commit, changed } = checkpoint
   return [{ type: 'checkpoint', stage: stage.id, attempt, payload: { tree, commit, changed } }]

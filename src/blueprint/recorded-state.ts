@@ -52,9 +52,17 @@ export function inputOf(
 }
 
 /** A tree is no base for what follows when its stage crashed, or has yet to happen. */
-const WITHOUT_TREE: readonly Step['verdict'][] = [undefined, 'error', 'timed_out', 'awaiting_approval']
+const WITHOUT_TREE: readonly Step['verdict'][] = [
+  undefined,
+  'error',
+  'timed_out',
+  'awaiting_approval',
+]
 
-export function treeAfter(before: GitOid, { verdict, tree }: Pick<Step, 'verdict' | 'tree'>): GitOid {
+export function treeAfter(
+  before: GitOid,
+  { verdict, tree }: Pick<Step, 'verdict' | 'tree'>,
+): GitOid {
   return WITHOUT_TREE.includes(verdict) ? before : (tree ?? before)
 }
 

@@ -50,7 +50,10 @@ async function openSource(workspaces: Workspaces, run: Run, signal: AbortSignal)
     throw new Error(`Cannot open run "${run.id}": it has no base`)
   const ref = request.includeDirty ? undefined : baseCommit
   const source = await workspaces.openSource({
-    ...{ path: request.repo, ref, includeDirty: false, signal },
+    path: request.repo,
+    ref,
+    includeDirty: false,
+    signal,
   })
   return { ...source, commit: baseCommit, tree: baseTree }
 }

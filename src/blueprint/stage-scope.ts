@@ -24,11 +24,11 @@ import {
   type PolicyDecision,
   type Run,
   type SandboxMode,
-  ToolCallId,
 } from '../schema/index.ts'
-import { completeToolCall, type Db, insertToolCall, listSteps, type State } from '../state/index.ts'
+import { type Db, listSteps, type State } from '../state/index.ts'
 import type { StageAttempt } from './engine.ts'
 import type { Plan } from './plan.ts'
+import { type Append, appender } from './stage-events.ts'
 
 export interface StageDeps {
   run: Run
@@ -71,13 +71,14 @@ export function createScope(
   const gateAll = (requests: readonly GateRequest[]) => gate(deps, attempt, { requests, mode })
   const network = stage.network ?? undefined
   const sandbox = () => deps.sandboxes.get({ mode, network, stage: stage.id }, signal)
-  const nameOf = uniqueNames()
   const context: ActionContext = {
     runId: run.id,
     task: run.request.task,
     stage: stage.id,
     attempt: attempt.attempt,
-    ...{ mode, signal, sandbox },
+    mode,
+    signal,
+    sandbox,
     command: run.request.command,
     inputs: run.request.inputs,
     project: deps.project,
@@ -85,24 +86,22 @@ export function createScope(
     timeoutMs: stage.timeoutMs,
     cache: deps.cache,
     policyHash: deps.policyHash,
-    runCommand: (request) =>
-      runCommandIn(
-        {
-          ...{ state, artifacts, signal, sandbox, append, redactor: deps.redactor },
-          runId: run.id,
-          stepId: attempt.step,
-          stage: stage.id,
-          attempt: attempt.attempt,
-          outputDir: runDirectory(deps.root, run.id).output,
-          outputBytesMax: Math.min(policy.limits.output, stage.limits.max_output_bytes),
-        },
-        { ...request, name: nameOf(request.name) },
-      ),
+    runCommand: commandRunner(deps, attempt, { signal, sandbox, append }),
     gate: async (request) => onlyOne(gateAll([request])),
     gateAll: async (requests) => gateAll(requests),
-    mayRead: (path) => mayRead(policy, { path, mode, stage: stage.id }),
+    mayRead: (path) =>
+      mayRead(policy, {
+        path,
+        mode,
+        stage: stage.id,
+      }),
     readArtifact: (name) => latestArtifact(deps, name),
-    saveArtifact: (draft, note = {}) => saveArtifact(deps, attempt, { draft, note, append }),
+    saveArtifact: (draft, note = {}) =>
+      saveArtifact(deps, attempt, {
+        draft,
+        note,
+        append,
+      }),
     listArtifacts: () => artifacts.list(run.id),
     record: (event) => state.transact((tx) => append(tx, [event])),
     history: () => historyOf(deps),
@@ -115,37 +114,26 @@ export function modeOf(policy: Policy, { stage }: StageAttempt): SandboxMode {
   return stageMode(policy, { blueprint: undefined, stage: stage.sandbox ?? undefined })
 }
 
-type Append = (tx: Db, events: readonly NewEvent[]) => void
-
-/** The row of a tool call that has ended is written beside its event. */
-function appender(deps: StageDeps, attempt: StageAttempt): Append {
-  const place = { stage: attempt.stage.id, attempt: attempt.attempt }
-  return (tx, events) => {
-    for (const event of events)
-      if (event.type === 'tool_call') insertToolCallOf(tx, { deps, attempt, event })
-    deps.timeline.append(
-      tx,
-      deps.run.id,
-      events.map((event) => ({ ...place, ...event })),
-    )
+function commandRunner(
+  deps: StageDeps,
+  { step, stage, attempt }: StageAttempt,
+  at: Pick<ActionContext, 'signal' | 'sandbox'> & { append: Append },
+): ActionContext['runCommand'] {
+  const { state, artifacts, redactor, run, policy } = deps
+  const nameOf = uniqueNames()
+  const means = {
+    ...at,
+    state,
+    artifacts,
+    redactor,
+    runId: run.id,
+    stepId: step,
+    stage: stage.id,
+    attempt,
+    outputDir: runDirectory(deps.root, run.id).output,
+    outputBytesMax: Math.min(policy.limits.output, stage.limits.max_output_bytes),
   }
-}
-
-function insertToolCallOf(
-  tx: Db,
-  { deps, attempt, event }: { deps: StageDeps; attempt: StageAttempt; event: NewEvent },
-): void {
-  const { payload } = event
-  const id = ToolCallId.parse(deps.newId('call'))
-  const endedAt = deps.now()
-  insertToolCall(tx, {
-    ...{ id, runId: deps.run.id, stepId: attempt.step, kind: 'tool', startedAt: endedAt },
-    name: String(payload['tool']),
-    args: { args: payload['args'] ?? null },
-  })
-  const result = { failure: payload['failure'] ?? null }
-  const verdict = payload['ok'] === true ? 'succeeded' : 'failed'
-  completeToolCall(tx, id, { verdict, endedAt, result })
+  return (request) => runCommandIn(means, { ...request, name: nameOf(request.name) })
 }
 
 /** `test`, `test-2`, `test-3`: an agent may run the same action more than once in an attempt. */
@@ -168,7 +156,10 @@ function gate(
   const stage = attempt.stage.id
   return askPolicy(
     { state, policy, policyHash, now, newId, append },
-    requests.map(({ approval, ...request }) => ({ request: { ...request, mode, stage }, approval })),
+    requests.map(({ approval, ...request }) => ({
+      request: { ...request, mode, stage },
+      approval,
+    })),
     { runId: run.id, attempt: attempt.attempt, tree: attempt.baseTree },
   )
 }

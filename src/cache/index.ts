@@ -1,2 +1,2 @@
-export { type Cache, type CacheLimits, createCache, DEFAULT_CACHE_LIMITS } from './cache.ts'
-export { type CacheInputs, cacheKey } from './key.ts'
+export { type Cache, createCache, DEFAULT_CACHE_LIMITS } from './cache.ts'
+export { cacheKey } from './key.ts'

@@ -1,6 +1,6 @@
 export { FAILURE_TABLE, modelError, type ModelFailure, modelFailure } from './errors.ts'
 export type { Model, ModelOutcome } from './model.ts'
-export { PRICE_TABLE, priceTableHash, worstCostMicroUsd } from './prices.ts'
+export { PRICE_TABLE, worstCostMicroUsd } from './prices.ts'
 export { isSecretFile, redactLines, type Redaction } from './redact.ts'
 export { DEFAULT_RETRY, generateWithRetry, type Retry, type RetryPolicy } from './retry.ts'
 export { seededRandom } from './seeded-random.ts'

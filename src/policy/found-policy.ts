@@ -7,7 +7,15 @@ import { isWider } from './modes.ts'
 import type { Policy } from './policy.ts'
 import { defaultPolicy } from './read-policy.ts'
 
-const LIMITS: readonly (keyof Limits)[] = ['cpus', 'memory', 'pids', 'disk', 'inodes', 'wall', 'output']
+const LIMITS: readonly (keyof Limits)[] = [
+  'cpus',
+  'memory',
+  'pids',
+  'disk',
+  'inodes',
+  'wall',
+  'output',
+]
 
 /** What `policy` gives beyond the built-in one, each as a phrase; empty when it only narrows. */
 export function widenings(policy: Policy): string[] {
@@ -20,6 +28,8 @@ export function widenings(policy: Policy): string[] {
     ...LIMITS.filter((name) => policy.limits[name] > usual.limits[name]).map(
       (name) => `limits.${name}: ${policy.limits[name]}`,
     ),
-    ...policy.rules.filter(({ decision }) => decision === 'allow').map(({ id }) => `rules: ${id} (allow)`),
+    ...policy.rules
+      .filter(({ decision }) => decision === 'allow')
+      .map(({ id }) => `rules: ${id} (allow)`),
   ]
 }

@@ -15,6 +15,7 @@ import {
   OpenExecError,
   type RunId,
   type RunRequest,
+  type TaskId,
 } from '../schema/index.ts'
 import {
   findRun,
@@ -80,11 +81,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   return {
     submit: (request, { signal }) => submit(request, signal),
     async runTask(id, { signal }) {
-      getTask(db, id)
-      const before = latestRunOfTask(db, id)
-      if (before === undefined)
-        throw new OpenExecError('not_found', `Cannot run task "${id}": it has no run to repeat`)
-      return (await submit(before.request, signal)).id
+      return (await submit(requestOf(deps, id), signal)).id
     },
     async execute(id, { signal }) {
       failures.delete(id)
@@ -117,6 +114,13 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     recover: ({ signal }) => recoverRuns(deps, signal),
     gc: (options) => collectGarbage(deps, options),
   }
+}
+
+/** What the newest run of a task was asked to be. Throws `not_found`. */
+function requestOf({ state: { db } }: RuntimeDeps, id: TaskId): RunRequest {
+  const before = latestRunOfTask(db, getTask(db, id).id)
+  if (before !== undefined) return before.request
+  throw new OpenExecError('not_found', `Cannot run task "${id}": it has no run to repeat`)
 }
 
 function jsonBytes(value: unknown): Uint8Array {

@@ -14,9 +14,17 @@ export function decideRun(deps: RuntimeDeps, id: RunId, decision: ApprovalDecisi
   state.transact((tx) => {
     const run = getRun(tx, id)
     if (hasEnded(run))
-      throw new OpenExecError('conflict', `Cannot decide for run "${id}": it has ended (${run.status})`)
+      throw new OpenExecError(
+        'conflict',
+        `Cannot decide for run "${id}": it has ended (${run.status})`,
+      )
     const pending = listApprovals(tx, id).filter(({ status }) => status === 'pending')
-    const { id: approval, stage, requestHash, request } = chosen(pending, id, {
+    const {
+      id: approval,
+      stage,
+      requestHash,
+      request,
+    } = chosen(pending, id, {
       prefix: decision.approval,
       now: now(),
     })

@@ -6,14 +6,4 @@ export { createNewId } from './new-id.ts'
 export { noRuntime } from './no-runtime.ts'
 export { prepareStateRoot } from './state-root.ts'
 export { executionSignal } from './watch-cancel.ts'
-export type {
-  ApprovalDecision,
-  DiffFormat,
-  FollowOptions,
-  GcOptions,
-  GcReport,
-  OutputFrame,
-  RecoveryReport,
-  Runtime,
-  StreamFrame,
-} from './runtime.ts'
+export type { Runtime, StreamFrame } from './runtime.ts'

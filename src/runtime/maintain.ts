@@ -93,7 +93,9 @@ function expireWaiting(deps: RuntimeDeps, before: number): void {
   for (const { id, owner } of listRuns(state.db, { limit: RUNS_MAX, status: 'awaiting_approval' }))
     state.transact((tx) => {
       const asked = listApprovals(tx, id)
-      const isOver = asked.every(({ status, expiresAt }) => status === 'consumed' || expiresAt < now())
+      const isOver = asked.every(
+        ({ status, expiresAt }) => status === 'consumed' || expiresAt < now(),
+      )
       const isOld = asked.every(({ createdAt }) => createdAt < before)
       if (owner === undefined && isOver && isOld) endIdleRun(deps, tx, { id, end })
     })

@@ -16,7 +16,7 @@ import type {
 } from '../schema/index.ts'
 
 /** A piece of a command's output as the sandbox wrote it. */
-export interface OutputFrame {
+interface OutputFrame {
   /** Names the command: `<stage>.<attempt>.<name>`. */
   step: string
   stream: 'stdout' | 'stderr'

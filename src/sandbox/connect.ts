@@ -11,7 +11,7 @@ import { OpenExecError } from '../schema/index.ts'
 import { engineGet } from './engine-get.ts'
 import { engineAddresses, type EngineAddress, type Environment } from './engine-addresses.ts'
 
-export type EngineKind = 'docker' | 'desktop' | 'podman'
+type EngineKind = 'docker' | 'desktop' | 'podman'
 
 export interface Engine {
   docker: Docker

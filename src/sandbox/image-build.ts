@@ -39,7 +39,7 @@ export interface BuiltImage {
   built: boolean
 }
 
-export const HASH_LABEL = 'openexec.content-hash'
+const HASH_LABEL = 'openexec.content-hash'
 const BUILD_TIMEOUT_MS = 30 * 60_000
 const TAIL_LINES = 30
 /** How the classic builder names the image after a step. */

@@ -11,7 +11,7 @@ import { engineGet } from './engine-get.ts'
 /** OpenExec's own images, by the short names a run may use. */
 export const OWN_IMAGES = ['base', 'node', 'python'] as const
 
-export interface ImageConfig {
+interface ImageConfig {
   env: readonly string[]
   /** Paths the image declares as volumes: each defeats a read-only root unless covered. */
   volumes: readonly string[]

@@ -9,8 +9,6 @@ const Name = z
 const Count = z.number().int().positive().max(1_000_000)
 const Labels = z.array(Name).max(32)
 
-export const TERMINALS = ['done', 'fail'] as const
-
 /** The seven bounds of a run, stage or call; all finite. */
 export const BudgetLimits = z.strictObject({
   max_turns: Count.optional(),
@@ -23,11 +21,11 @@ export const BudgetLimits = z.strictObject({
 })
 export type BudgetLimits = z.infer<typeof BudgetLimits>
 
-export const BlueprintLimits = z.strictObject({
+const BlueprintLimits = z.strictObject({
   ...BudgetLimits.shape,
   max_stage_executions: z.number().int().positive().max(1000).optional(),
 })
-export type BlueprintLimits = z.infer<typeof BlueprintLimits>
+type BlueprintLimits = z.infer<typeof BlueprintLimits>
 
 const stageFields = {
   id: Name,

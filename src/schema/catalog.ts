@@ -53,4 +53,3 @@ export type DoctorCheck = z.infer<typeof DoctorCheck>
 
 export const DoctorReport = z.object({ ok: z.boolean(), checks: z.array(DoctorCheck) })
 export type DoctorReport = z.infer<typeof DoctorReport>
-

@@ -3,11 +3,9 @@ export {
   AgentStage,
   ApprovalMode,
   Blueprint,
-  BlueprintLimits,
   BudgetLimits,
   DeterministicStage,
   Stage,
-  TERMINALS,
 } from './blueprint.ts'
 export {
   BlueprintEntry,
@@ -20,14 +18,7 @@ export {
 export { ExecResult, FileStat, TestCase } from './command.ts'
 export { Confinement, Limits, Receipt, ReceiptItem, TmpfsMount } from './confinement.ts'
 export { ContextItem, ContextPack } from './context-pack.ts'
-export {
-  ERROR_TABLE,
-  ErrorBody,
-  ErrorCode,
-  OpenExecError,
-  type OpenExecErrorOptions,
-  toErrorBody,
-} from './errors.ts'
+export { ERROR_TABLE, ErrorBody, ErrorCode, OpenExecError, toErrorBody } from './errors.ts'
 export { Event, EventType, NewEvent } from './event.ts'
 export {
   ApprovalId,
@@ -42,15 +33,7 @@ export {
   ToolCallId,
 } from './ids.ts'
 export { canonicalJson, hashJson, JsonObject, JsonValue } from './json.ts'
-export {
-  Message,
-  ModelRequest,
-  ModelResponse,
-  ModelToolCall,
-  StopReason,
-  ToolSpec,
-  Usage,
-} from './message.ts'
+export { Message, ModelRequest, ModelResponse, StopReason, ToolSpec, Usage } from './message.ts'
 export { Plan } from './plan.ts'
 export {
   Capability,
@@ -68,10 +51,19 @@ export {
   SecretBinding,
 } from './policy.ts'
 export type { Clock, IdPrefix, Log, NewId } from './ports.ts'
-export { ProjectCommand, ProjectConfig } from './project.ts'
+export { ProjectConfig } from './project.ts'
 export { Reason } from './reason.ts'
 export { DiffStat, exitCodeOf, RunResult } from './result.ts'
-export { Run, RunRequest, RunStatus, Session, Step, Task, TERMINAL_STATUSES, Verdict } from './run.ts'
+export {
+  Run,
+  RunRequest,
+  RunStatus,
+  Session,
+  Step,
+  Task,
+  TERMINAL_STATUSES,
+  Verdict,
+} from './run.ts'
 export { WireFrame } from './stream.ts'
-export { ByteSize, Duration, Timeout, TIMEOUT_CLASSES } from './units.ts'
+export { Duration, TIMEOUT_CLASSES } from './units.ts'
 export { type Finding, findingsError, type ParsedYaml, parseYaml, YAML_BYTES_MAX } from './yaml.ts'

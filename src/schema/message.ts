@@ -10,8 +10,8 @@ export const ToolSpec = z.object({
 })
 export type ToolSpec = z.infer<typeof ToolSpec>
 
-export const ModelToolCall = z.object({ id: z.string(), name: z.string(), args: JsonValue })
-export type ModelToolCall = z.infer<typeof ModelToolCall>
+const ModelToolCall = z.object({ id: z.string(), name: z.string(), args: JsonValue })
+type ModelToolCall = z.infer<typeof ModelToolCall>
 
 export const Message = z.discriminatedUnion('role', [
   z.object({ role: z.literal('user'), text: z.string() }),

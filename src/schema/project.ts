@@ -5,7 +5,7 @@ const PLAIN_WORDS =
   'Expected plain words such as "npm test"; write argv as a list for anything else'
 
 /** A command as argv, or as text that is split at white space (no shell, no quotes). */
-export const ProjectCommand = z.union(
+const ProjectCommand = z.union(
   [
     z.array(z.string().min(1)).min(1),
     z
@@ -15,7 +15,7 @@ export const ProjectCommand = z.union(
   ],
   { error: PLAIN_WORDS },
 )
-export type ProjectCommand = z.infer<typeof ProjectCommand>
+type ProjectCommand = z.infer<typeof ProjectCommand>
 
 /** `openexec.yaml` in a repository. It is content of that repository, so it can never widen policy. */
 export const ProjectConfig = z.strictObject({
@@ -30,9 +30,7 @@ export const ProjectConfig = z.strictObject({
     })
     .optional(),
   /** Where test reports appear, relative to the repository. */
-  reports: z
-    .strictObject({ junit: z.array(z.string()).max(16).optional() })
-    .optional(),
+  reports: z.strictObject({ junit: z.array(z.string()).max(16).optional() }).optional(),
   timeouts: z
     .strictObject({
       setup: Duration.optional(),

@@ -10,9 +10,21 @@ import type * as Core from 'drizzle-orm/sqlite-core'
 const load = createRequire(import.meta.url)
 
 // The package ships the same code in both forms, with the same types.
-export const { and, asc, count, desc, eq, gt, gte, inArray, isNull, lt, notExists, notInArray, sql } = load(
-  'drizzle-orm',
-) as typeof Orm
+export const {
+  and,
+  asc,
+  count,
+  desc,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  notExists,
+  notInArray,
+  sql,
+} = load('drizzle-orm') as typeof Orm
 export const { drizzle } = load('drizzle-orm/better-sqlite3') as typeof Driver
 export const { integer, sqliteTable, text } = load('drizzle-orm/sqlite-core') as typeof Core
 

@@ -1,6 +1,12 @@
 /** Rows of the timeline. What they mean and how they are chained is told in `events/`. */
 import { and, asc, count, desc, eq, gt, sql } from './drizzle.ts'
-import { type Event, type EventType, JsonObject, OpenExecError, type RunId } from '../schema/index.ts'
+import {
+  type Event,
+  type EventType,
+  JsonObject,
+  OpenExecError,
+  type RunId,
+} from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
 import { prepared } from './prepared.ts'

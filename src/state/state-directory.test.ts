@@ -133,7 +133,14 @@ test('openState() refuses a journal that others may read, since SQLite never mak
 })
 
 function checkIn(repository: string): void {
-  const identity = ['-c', 'user.name=a', '-c', 'user.email=a@localhost', '-c', 'commit.gpgsign=false']
+  const identity = [
+    '-c',
+    'user.name=a',
+    '-c',
+    'user.email=a@localhost',
+    '-c',
+    'commit.gpgsign=false',
+  ]
   git(repository, 'init', '--quiet')
   git(repository, 'add', '--all', '--force')
   git(repository, ...identity, 'commit', '--quiet', '--message=All')

@@ -1,14 +1,9 @@
-export type { Applied } from './apply.ts'
-export type { ChangedPath, NamedPath, RefusedPath } from './changed-path.ts'
-export type { CollectedCommits } from './collect-commits.ts'
-export type { DiffBytes, DiffSummary } from './diff.ts'
-export { type DiskUsage, diskUsage } from './disk-usage.ts'
-export type { WorkspaceMount } from './mounts.ts'
+export { diskUsage } from './disk-usage.ts'
+
 export type { ObjectStore } from './object-store.ts'
 export type { Source } from './open-source.ts'
 export type { TreeFile } from './read-tree.ts'
-export type { RefusalReason } from './refusals.ts'
-export type { Swept } from './remove-workspace.ts'
-export { SNAPSHOT_LIMITS, type SnapshotLimits } from './snapshot.ts'
+
+export { SNAPSHOT_LIMITS } from './snapshot.ts'
 export type { Snapshot, Workspace } from './workspace.ts'
 export { createWorkspaces, type Workspaces } from './workspaces.ts'

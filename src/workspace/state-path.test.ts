@@ -27,7 +27,12 @@ test.each(['openexec', '.openexecute', 'a/.openexec', 'openexec.yaml', '.open', 
 
 test('liesIn() covers the state directory, what is in it and what it is in', () => {
   const at = (name: string) => liesIn('/repo/var/state', '/repo', bytes(name))
-  expect(['var/state', 'var/state/x', 'VAR/State/x', 'var'].map(at)).toEqual([true, true, true, true])
+  expect(['var/state', 'var/state/x', 'VAR/State/x', 'var'].map(at)).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ])
   expect(['var/stated', 'va', 'x', 'var2/state'].map(at)).toEqual([false, false, false, false])
 })
 

@@ -65,6 +65,14 @@ test('ARCHITECTURE.md shows the layers of .dependency-cruiser.cjs in their order
   expect(section('ARCHITECTURE.md', 'The layers')).toContain(names.join(' → '))
 })
 
+test('ARCHITECTURE.md names only functions that exist', () => {
+  const sources = files.filter((file) => /^src\/.*\.ts$/.test(file) && !file.endsWith('.test.ts'))
+  const source = sources.map(text).join('\n')
+  const named = codes(text('ARCHITECTURE.md')).flatMap((code) => /(\w+)\(\)$/.exec(code)?.[1] ?? [])
+  expect(named).not.toEqual([])
+  expect(named.filter((name) => !isDefined(name, source))).toEqual([])
+})
+
 test('every invariant and every control names the test that proves it', () => {
   for (const row of rows(section('ARCHITECTURE.md', 'Invariants')))
     expect(codes(row.at(-1)).filter(isTest), row[0]).not.toEqual([])
@@ -238,6 +246,13 @@ function firstColumn(markdown: string): string[] {
 /** What stands between backticks. */
 function codes(markdown: string | undefined): string[] {
   return [...(markdown ?? '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code)
+}
+
+/** A function, or a member of an interface or object. */
+function isDefined(name: string, source: string): boolean {
+  return new RegExp(`function\\*? ${name}\\b|^ +(?:async )?${name}(?:[(<]|: [^,]*=>)`, 'm').test(
+    source,
+  )
 }
 
 function withoutBlocks(markdown: string): string {
