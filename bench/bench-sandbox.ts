@@ -30,14 +30,7 @@ export async function openBench(): Promise<Bench> {
     now: Date.now,
     log: { info: () => {}, warn: (line) => console.error(line) },
   })
-  const slot = await realpath(await mkdtemp(join(tmpdir(), 'openexec-bench-')))
-  const tree = join(slot, 'tree')
-  await mkdir(tree)
-  const root = process.getuid?.() === 0
-  const user = root
-    ? { uid: UID, gid: UID }
-    : { uid: process.getuid?.() ?? UID, gid: process.getgid?.() ?? UID }
-  if (root) await chown(tree, UID, UID)
+  const { slot, tree, user } = await makeSlot()
   const { runtimes } = await sandboxes.facts({ signal: never })
   const confinement = compileConfinement(defaultPolicy(), 'workspace_write', {
     runtimes,
@@ -81,4 +74,14 @@ export async function openBench(): Promise<Bench> {
       await rm(slot, { recursive: true, force: true })
     },
   }
+}
+
+async function makeSlot() {
+  const slot = await realpath(await mkdtemp(join(tmpdir(), 'openexec-bench-')))
+  const tree = join(slot, 'tree')
+  await mkdir(tree)
+  const uid = process.getuid?.() ?? UID
+  if (uid !== 0) return { slot, tree, user: { uid, gid: process.getgid?.() ?? UID } }
+  await chown(tree, UID, UID)
+  return { slot, tree, user: { uid: UID, gid: UID } }
 }

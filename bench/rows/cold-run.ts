@@ -61,23 +61,7 @@ export const coldRun: BenchRow = {
           if (frame.type === 'output' && Number.isNaN(took)) took = performance.now() - started
         return took
       },
-      async peer() {
-        const started = performance.now()
-        const docker = spawn('docker', [
-          'run',
-          '--rm',
-          '--network',
-          'none',
-          IMAGE,
-          '/bin/echo',
-          'ready',
-        ])
-        const ended = once(docker, 'close')
-        await once(docker.stdout, 'data')
-        const took = performance.now() - started
-        await ended
-        return took
-      },
+      peer: firstOutputOfDocker,
       async close() {
         await app.close()
         await rm(directory, { recursive: true, force: true })
@@ -100,4 +84,15 @@ async function makeRepository(directory: string): Promise<void> {
     'commit.gpgsign=false',
   ]
   git(...identity, 'commit', '--quiet', '--message=bench')
+}
+
+async function firstOutputOfDocker(): Promise<number> {
+  const started = performance.now()
+  const argv = ['run', '--rm', '--network', 'none', IMAGE, '/bin/echo', 'ready']
+  const docker = spawn('docker', argv)
+  const ended = once(docker, 'close')
+  await once(docker.stdout, 'data')
+  const took = performance.now() - started
+  await ended
+  return took
 }

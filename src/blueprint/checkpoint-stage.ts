@@ -11,6 +11,7 @@ import type { EnvironmentDeps, Opened } from './environment.ts'
 import type { Checkpoint } from './outcome.ts'
 import { plainText } from './plain-text.ts'
 import { modeOf } from './stage-scope.ts'
+import { takeCommits } from './take-commits.ts'
 
 export async function checkpointStage(
   deps: EnvironmentDeps,
@@ -21,6 +22,7 @@ export async function checkpointStage(
   const { baseTree, checkpoint: number } = attempt
   const snapshot = await workspace.snapshot({ baseTree, limits: SNAPSHOT_LIMITS, signal })
   tellRefused(deps, opened, { attempt, snapshot })
+  await takeCommits(deps, opened, { attempt, signal })
   const tree = GitOid.parse(snapshot.tree)
   const violations = violationsOf(deps, opened, { attempt, snapshot })
   const changed = snapshot.changed.length

@@ -82,7 +82,8 @@ export async function openEnvironment(
       : undefined
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace), ...notices]))
-    const opened = { run, frozen, workspace, source, append, tree }
+    const commits = { last: undefined }
+    const opened = { run, frozen, workspace, source, append, tree, commits }
     return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
     await Promise.allSettled([tree.close()])
@@ -110,6 +111,8 @@ export interface Opened {
   append(tx: Db, events: readonly NewEvent[]): void
   tree: OwnedTree
   project: ProjectPlan
+  /** The last commit of the sandbox's own that was taken over. */
+  commits: { last: string | undefined }
 }
 
 function assemble(deps: EnvironmentDeps, opened: Opened): Environment {

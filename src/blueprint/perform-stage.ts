@@ -2,20 +2,13 @@
  * Performs one stage attempt: makes the context its action or agent may act through, and turns what
  * came of it into an outcome. It decides nothing: policy does at the gate, the checkpoint after it.
  */
-import {
-  type ActionResult,
-  executeAction,
-  executeNeeds,
-  findAction,
-  type GateRequest,
-  type Spend,
-} from '../actions/index.ts'
-import { type JsonObject, OpenExecError, ToolCallId, type Verdict } from '../schema/index.ts'
-import { completeToolCall, insertToolCall } from '../state/index.ts'
+import { executeNeeds, type GateRequest } from '../actions/index.ts'
+import { OpenExecError } from '../schema/index.ts'
 import type { StageAttempt } from './engine.ts'
 import type { StageOutcome } from './outcome.ts'
 import { performAgent } from './perform-agent.ts'
 import type { PlanStage } from './plan.ts'
+import { type AgentOutcome, recordedAction } from './recorded-action.ts'
 import { createScope, type StageDeps, type StageScope } from './stage-scope.ts'
 
 /** What comes after the stage's own limit, for an action that does not end by itself. */
@@ -50,12 +43,6 @@ export async function performStage(
   }
 }
 
-/** An agent may also run out of its budget. */
-export type AgentOutcome = Omit<ActionResult, 'status'> & {
-  status: StageOutcome['verdict']
-  spent?: Spend
-}
-
 async function act(scope: StageScope): Promise<AgentOutcome> {
   const { stage } = scope.attempt
   const first = stageNeeds(stage)
@@ -79,25 +66,6 @@ function stageNeeds(stage: PlanStage): GateRequest[] {
       },
     },
   ]
-}
-
-/** Every invocation of an action is a row, open while it runs. */
-export async function recordedAction(
-  { deps, attempt, context }: StageScope,
-  action: { name: string; with: JsonObject; first: readonly GateRequest[] },
-): Promise<ActionResult> {
-  const { state, now, newId, run } = deps
-  const id = ToolCallId.parse(newId('call'))
-  const call = { id, runId: run.id, stepId: attempt.step, kind: 'action' as const }
-  insertToolCall(state.db, { ...call, name: action.name, args: action.with, startedAt: now() })
-  let verdict: Verdict = 'error'
-  try {
-    const result = await executeAction(context, findAction(action.name), action)
-    verdict = result.status
-    return result
-  } finally {
-    completeToolCall(state.db, id, { verdict, endedAt: now() })
-  }
 }
 
 function stageTimedOut({ stage }: StageAttempt): OpenExecError {

@@ -130,12 +130,12 @@ function completedEvent(
         commit: checkpoint.commit ?? null,
       }),
       outputs: shown.map(({ name }) => name),
-      ...(spent !== undefined && { spent }),
       ...(detail !== undefined && !thrown && { detail }),
     },
     volatile: {
       duration_ms: durationMs,
       artifacts: shown,
+      ...(spent !== undefined && { spent }),
       ...(detail !== undefined && thrown && { detail }),
     },
   }

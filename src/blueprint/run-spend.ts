@@ -15,7 +15,7 @@ const Called = z.object({ output_bytes: z.number().optional() })
 export function spentOfRun(db: Db, runId: RunId): Spend {
   const whole = new Map<string, Spend>()
   for (const event of readEventsOfType(db, runId, 'step_completed')) {
-    const spent = Spent.safeParse(event.payload).data?.spent
+    const spent = Spent.safeParse(event.volatile).data?.spent
     if (spent !== undefined) whole.set(attemptOf(event), { ...NO_SPEND, ...spent })
   }
   const isCut = (event: Event) => !whole.has(attemptOf(event))

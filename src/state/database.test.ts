@@ -37,7 +37,7 @@ test('openState() makes a private directory and a private file', () => {
     (name) => statSync(join(dir.path, 'state', name)).mode & 0o777,
   )
   // The database with its two siblings, and the mark of the directory.
-  expect(modes.sort()).toEqual([0o400, 0o600, 0o600, 0o600])
+  expect(modes.sort((a, b) => a - b)).toEqual([0o400, 0o600, 0o600, 0o600])
 })
 
 test('openState() closes a file that others could read', () => {

@@ -10,11 +10,10 @@ import type { ObjectFormat } from './content.ts'
 import { type DirtyState, inspectCheckout } from './dirty-checkout.ts'
 import { checkFormat, findRepository, type FoundRepository } from './find-repository.ts'
 import { barePlace, NOWHERE, type GitPlace } from './git-environment.ts'
-import { type GitCaller, gitLine, gitStream } from './git.ts'
+import { type GitCaller, gitLine } from './git.ts'
 import { type ObjectStore, openObjectStore, storePlace } from './object-store.ts'
-import { nulRecords, parseTreeEntry } from './records.ts'
 import { openSourceGit, type SourceGit } from './source-git.ts'
-import { isStatePath } from './state-path.ts'
+import { surveyCommit } from './survey-commit.ts'
 import { takeUncommitted } from './uncommitted-base.ts'
 
 export interface OpenSourceRequest {
@@ -46,8 +45,6 @@ export interface Source extends FoundRepository {
   store: ObjectStore
 }
 
-/** Entries a tree may have before it is refused. */
-const TREE_ENTRIES_MAX = 1_000_000
 const ALTERNATES_MAX = 16
 const REF_PATTERN = /^(?!-)[A-Za-z0-9._/@{}^~+-]{1,200}$/
 
@@ -207,46 +204,6 @@ function noCommits(start: string): OpenExecError {
 async function currentBranch(client: SourceGit): Promise<string | undefined> {
   const branch = await client.ask(['symbolic-ref', '--quiet', '--short', 'HEAD'])
   return branch === '' ? undefined : branch
-}
-
-interface CommitSurvey {
-  submodules: BytePath[]
-  /** A path in what is the state directory by default. */
-  statePath: BytePath | undefined
-}
-
-async function surveyCommit(
-  caller: GitCaller,
-  store: ObjectStore,
-  commit: string,
-): Promise<CommitSurvey> {
-  const survey: CommitSurvey = { submodules: [], statePath: undefined }
-  let entries = 0
-  const args = ['ls-tree', '-r', '-z', '--full-tree', '--end-of-options', commit]
-  const listing = gitStream(caller, storePlace(store), args)
-  try {
-    for await (const records of nulRecords(listing.stdout)) {
-      entries += records.length
-      if (entries > TREE_ENTRIES_MAX) throw tooManyEntries()
-      for (const record of records) {
-        const { path: name } = parseTreeEntry(record)
-        if (record.startsWith('160000')) survey.submodules.push(name)
-        if (isStatePath(name)) survey.statePath ??= name
-      }
-    }
-    await listing.done
-  } finally {
-    listing.kill()
-  }
-  return survey
-}
-
-function tooManyEntries(): OpenExecError {
-  return new OpenExecError(
-    'repository_invalid',
-    `Cannot use the repository: its tree has over ${TREE_ENTRIES_MAX} entries`,
-    { hint: 'Choose a smaller repository or an earlier commit' },
-  )
 }
 
 /** The object directory and, by its `info/alternates`, all it borrows from. */
