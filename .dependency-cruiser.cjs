@@ -41,13 +41,15 @@ const PACKAGE_OWNERS = {
   openai: ['model'],
   '@anthropic-ai/sdk': ['model'],
   yaml: ['schema'],
+  picomatch: ['actions'],
+  'fast-xml-parser': ['actions'],
 }
 
 /** The lowest layer that may use the services beside the stack. */
 const LOWEST_USER_OF_BESIDE = 'tools'
 
-/** The two files of the client that may build the program they talk to. */
-const APP_BUILDERS = ['cli/connect.ts', 'cli/commands/serve.ts']
+/** The file of the client that may build the program it talks to. */
+const APP_BUILDERS = ['cli/connect.ts']
 
 const literal = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 /** A folder stands for all in it, a file for itself. */

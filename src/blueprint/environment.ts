@@ -2,6 +2,7 @@
  * The world of one run: its workspace, its sandboxes, its checkpoints. Opened once, closed whatever
  * happens; after `close()` nothing of the run is on the machine but what state and store hold.
  */
+import { join } from 'node:path'
 import {
   createRunSandboxes,
   createRunTree,
@@ -199,11 +200,15 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
         workspace: access,
         git,
       }),
-    measure: (signal) =>
-      diskUsage(workspace.treeDir, {
-        limits: SNAPSHOT_LIMITS,
-        signal,
-      }),
+    measure: async (signal) => {
+      const look = { limits: SNAPSHOT_LIMITS, signal }
+      // Both can be written from inside, where commits are allowed.
+      const [tree, git] = await Promise.all([
+        diskUsage(workspace.treeDir, look),
+        diskUsage(join(workspace.slotDir, 'git'), look),
+      ])
+      return { bytes: tree.bytes + git.bytes, inodes: tree.inodes + git.inodes }
+    },
   })
 }
 

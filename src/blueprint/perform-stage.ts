@@ -4,6 +4,7 @@
  */
 import { executeNeeds, type GateRequest } from '../actions/index.ts'
 import { OpenExecError } from '../schema/index.ts'
+import { findToolset } from '../tools/index.ts'
 import type { StageAttempt } from './engine.ts'
 import type { StageOutcome } from './outcome.ts'
 import { performAgent } from './perform-agent.ts'
@@ -54,18 +55,30 @@ async function act(scope: StageScope): Promise<AgentOutcome> {
 
 /** A stage that wants a person's word gets it before anything of it happens. */
 function stageNeeds(stage: PlanStage): GateRequest[] {
-  if (!stage.approvalRequired) return []
+  const approval = approvalOf(stage)
+  if (approval === undefined) return []
   return [
     {
       capability: stage.type === 'agent' ? 'model_call' : 'repo_read',
       resource: { kind: 'name', name: stage.id },
       subject: `stage ${stage.id}`,
-      approval: {
-        by: 'blueprint:approval_required',
-        reason: `The blueprint wants an approval before stage "${stage.id}"`,
-      },
+      approval,
     },
   ]
+}
+
+function approvalOf(stage: PlanStage): GateRequest['approval'] {
+  if (stage.approvalRequired)
+    return {
+      by: 'blueprint:approval_required',
+      reason: `The blueprint wants an approval before stage "${stage.id}"`,
+    }
+  if (stage.type === 'agent' && findToolset(stage.toolset).requires_approval)
+    return {
+      by: 'toolset:requires_approval',
+      reason: `Toolset "${stage.toolset}" wants an approval before stage "${stage.id}"`,
+    }
+  return undefined
 }
 
 function stageTimedOut({ stage }: StageAttempt): OpenExecError {

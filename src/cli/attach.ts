@@ -22,6 +22,9 @@ interface Attached {
   seen: ReadonlySet<string>
 }
 
+/** A run that shows nothing for longer says why. */
+const PATIENCE_MS = 3000
+
 export async function attach(
   context: CommandContext,
   { client, run, after, seen }: Attached,
@@ -40,10 +43,13 @@ export async function attach(
   const progress = createProgress(io, { passThrough: isCommand && !json, quiet, raw })
   const reading = new AbortController()
   const frames = followRun(client, { run: run.id, after, live: true, signal: reading.signal })
+  const patience = setTimeout(() => quiet || io.err('Preparing the workspace …'), PATIENCE_MS)
   for await (const frame of frames) {
     if (frame.type === 'output' && seen.has(attemptOf(frame.step))) continue
+    if (frame.type === 'event' && frame.event.type === 'workspace_created') clearTimeout(patience)
     await progress.show(frame)
   }
+  clearTimeout(patience)
   await progress.end()
   io.signal.removeEventListener('abort', cancel)
   const result = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id: run.id } }))

@@ -42,12 +42,22 @@ function reportFailure(io: Io, error: unknown, json: boolean): number {
   const body = toErrorBody(error)
   if (json) printJson(io, { error: body })
   else {
-    io.err(`${paint(io, 'red', 'error')}: ${body.message}`)
+    io.err(`${paint(io, 'red', 'error')}: ${shortened(body.message)}`)
     if (body.hint !== undefined) io.err(`  ${body.hint.replaceAll('\n', '\n  ')}`)
   }
   if (!(error instanceof OpenExecError))
     io.err(error instanceof Error ? (error.stack ?? error.message) : String(error))
   return ERROR_TABLE[body.code].exit
+}
+
+const MESSAGE_LINES_MAX = 12
+
+/** The first problems of a long list: whoever fixes those sees the next ones. */
+function shortened(message: string): string {
+  const lines = message.split('\n')
+  if (lines.length <= MESSAGE_LINES_MAX) return message
+  const shown = lines.slice(0, MESSAGE_LINES_MAX)
+  return [...shown, '… and more (--json prints them all)'].join('\n')
 }
 
 process.exitCode = await main(process.argv.slice(2))

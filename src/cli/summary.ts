@@ -36,13 +36,15 @@ function stageLines(io: Io, stages: RunResult['stages']): string[] {
   })
 }
 
-function nextLines(io: Io, { run, status, diff }: RunResult): string[] {
+function nextLines(io: Io, { run, status, reason, diff }: RunResult): string[] {
   const lines: string[] = []
   if (status === 'awaiting_approval')
     lines.push(`  To go on: openexec approve ${run} (or reject), then openexec resume ${run}`)
   if (status === 'paused') lines.push(`  To go on: openexec resume ${run}`)
   const more = [`openexec show ${run}`, `openexec logs ${run}`]
-  if (diff.files > 0) more.push(`openexec diff ${run}`, `openexec apply ${run}`)
+  if (diff.files > 0) more.push(`openexec diff ${run}`)
+  // What policy forbids is kept to be looked at, never applied.
+  if (diff.files > 0 && reason !== 'policy_violation') more.push(`openexec apply ${run}`)
   lines.push(paint(io, 'dim', `  Look further: ${more.join(' · ')}`))
   return lines
 }

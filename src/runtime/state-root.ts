@@ -13,20 +13,60 @@ import { indexHolds } from './git-index-paths.ts'
  * its real path. Throws `repository_unsafe` when git tracks it, `state_unusable` for all else.
  */
 export function prepareStateRoot(directory: string): string {
-  refuseTracked(directory)
   try {
-    const made = fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
-    if (made === undefined) checkMode(directory)
+    refuseTracked(directory)
+    if (!makeDirectory(directory)) checkMode(directory)
     // Never through a link, and never over what is there.
     writeOnce(join(directory, '.gitignore'), '*\n')
     return fs.realpathSync(directory)
   } catch (cause) {
     if (cause instanceof OpenExecError) throw cause
-    throw new OpenExecError('state_unusable', `Cannot write state directory "${directory}"`, {
-      hint: 'Check its permissions and the free space, or name another one with --state DIR',
-      cause,
-    })
+    throw new OpenExecError(
+      'state_unusable',
+      `Cannot write state directory "${directory}": ${whyNot(cause)}`,
+      {
+        hint: 'Name another one with --state DIR, or check its permissions and the free space',
+        cause,
+      },
+    )
   }
+}
+
+/**
+ * Whether it had to be made, with what it lies in. One by one, because Node's own recursive form
+ * never ends where a file system (such as /proc) has no place for new directories.
+ */
+function makeDirectory(directory: string): boolean {
+  const missing: string[] = []
+  for (let at = directory; !fs.existsSync(at); at = dirname(at)) missing.push(at)
+  for (const each of missing.reverse()) {
+    try {
+      fs.mkdirSync(each, { mode: 0o700 })
+    } catch (error) {
+      // Another process makes the same one.
+      if (!(codeOf(error) === 'EEXIST' && fs.existsSync(each))) throw error
+    }
+  }
+  return missing.length > 0
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is no directory',
+  EEXIST: 'there is something else',
+  ENOENT: 'no directory can be made there',
+}
+
+function whyNot(error: unknown): string {
+  const code = codeOf(error)
+  return WORDS[code] ?? code
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }
 
 /** The directory itself may be a link that a commit brought, so only what it lies in is resolved. */
@@ -59,8 +99,14 @@ function realAncestor(directory: string): { real: string; rest: string } {
 const OTHERS_WRITE = 0o002
 
 function checkMode(directory: string): void {
-  const { mode } = fs.statSync(directory)
-  if ((mode & OTHERS_WRITE) === 0) return
+  const place = fs.statSync(directory)
+  if (!place.isDirectory())
+    throw new OpenExecError(
+      'state_unusable',
+      `Cannot use state directory "${directory}": it is no directory`,
+      { hint: 'Name another one with --state DIR' },
+    )
+  if ((place.mode & OTHERS_WRITE) === 0) return
   throw new OpenExecError(
     'state_unusable',
     `Cannot use state directory "${directory}": everybody may write in it`,
@@ -72,7 +118,6 @@ function writeOnce(file: string, content: string): void {
   try {
     fs.writeFileSync(file, content, { flag: 'wx', mode: 0o644 })
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return
-    throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }

@@ -46,7 +46,7 @@ export function executionSignal(
 function deadlineError(wallMs: number): OpenExecError {
   return new OpenExecError(
     'timed_out',
-    `Cannot go on with the run: it took longer than ${wallMs} ms`,
+    `Cannot go on with the run: it took longer than ${wallMs / 1000} s`,
     { hint: 'Raise --timeout, or limits.wall of the policy' },
   )
 }

@@ -78,7 +78,7 @@ async function run(
   blueprint: string | undefined,
   options: RunOptions,
 ): Promise<void> {
-  refuseNothing(context, blueprint)
+  refuseNothing(context, { blueprint, task: options.task })
   const inputs = await inputsOf(context, options.input ?? [])
   const timeoutMs = timeoutOf(options.timeout)
   const launch = options.detach === true ? 'worker' : 'here'
@@ -91,8 +91,12 @@ async function run(
   })
 }
 
-function refuseNothing({ command }: CommandContext, blueprint: string | undefined): void {
-  if (blueprint === undefined && command === undefined)
+/** A task alone is enough: the router chooses the blueprint, or says that it cannot. */
+function refuseNothing(
+  { command }: CommandContext,
+  { blueprint, task = '' }: { blueprint: string | undefined; task: string | undefined },
+): void {
+  if (blueprint === undefined && command === undefined && task === '')
     throw new OpenExecError(
       'bad_request',
       'Cannot run nothing: expected a blueprint or -- and a command',
@@ -118,7 +122,7 @@ function requestOf({ io, command, config }: CommandContext, given: Given): RunRe
   const { blueprint, options, repo, inputs, timeoutMs } = given
   const modelScript = options.modelScript ?? config.modelScript
   return RunRequest.parse({
-    blueprint: blueprint === undefined ? 'command' : blueprintName(io.cwd, blueprint),
+    blueprint: blueprint === undefined ? command && 'command' : blueprintName(io.cwd, blueprint),
     task: options.task ?? '',
     repo: repo ?? resolve(io.cwd, options.repo ?? '.'),
     ref: options.ref,
