@@ -13,9 +13,9 @@ export function plainText(text: string, charsMax: number = DETAIL_CHARS_MAX): st
   // Cut first: a hostile text may have hundreds of megabytes.
   const isLong = text.length > charsMax
   const plain = text
-    .slice(0, charsMax)
+    .slice(0, isLong ? charsMax - CUT.length : charsMax)
     .replaceAll(/\s+/g, ' ')
     .replaceAll(/[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu, '\uFFFD')
     .trim()
-  return isLong ? `${plain.slice(0, charsMax - CUT.length)}${CUT}` : plain
+  return isLong ? `${plain}${CUT}` : plain
 }

@@ -44,14 +44,17 @@ export async function attach(
   const reading = new AbortController()
   const frames = followRun(client, { run: run.id, after, live: true, signal: reading.signal })
   const patience = setTimeout(() => quiet || io.err('Preparing the workspace …'), PATIENCE_MS)
-  for await (const frame of frames) {
-    if (frame.type === 'output' && seen.has(attemptOf(frame.step))) continue
-    if (frame.type === 'event' && frame.event.type === 'workspace_created') clearTimeout(patience)
-    await progress.show(frame)
+  try {
+    for await (const frame of frames) {
+      if (frame.type === 'output' && seen.has(attemptOf(frame.step))) continue
+      if (frame.type === 'event' && frame.event.type === 'workspace_created') clearTimeout(patience)
+      await progress.show(frame)
+    }
+    await progress.end()
+  } finally {
+    clearTimeout(patience)
+    io.signal.removeEventListener('abort', cancel)
   }
-  clearTimeout(patience)
-  await progress.end()
-  io.signal.removeEventListener('abort', cancel)
   const result = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id: run.id } }))
   report(context, result, { json, quiet, isCommand })
 }

@@ -19,7 +19,7 @@ export const BASE_TREE = treeOf('base')
 
 /** What one attempt does: it ends so, throws, or is left to the test. */
 export type Play =
-  | (Partial<StageOutcome> & { verdict: StageOutcome['verdict']; violations?: string[] })
+  | (Partial<StageOutcome> & { verdict: StageOutcome['verdict']; violations?: readonly string[] })
   | { throws: unknown }
   | { perform(attempt: StageAttempt, signal: AbortSignal): Promise<StageOutcome> }
 
@@ -108,7 +108,7 @@ function environmentOf(
     },
     async checkpoint(attempt): Promise<Checkpoint> {
       const play = playOf(attempt)
-      const violations = 'violations' in play ? (play.violations ?? []) : []
+      const violations = 'violations' in play ? [...(play.violations ?? [])] : []
       const tree = treeOf(`${attempt.baseTree} ${attempt.stage.id}`)
       return { tree, commit: treeOf(`commit ${tree}`), changed: 1, violations }
     },
