@@ -3,9 +3,9 @@
  * commit does not hold, since one that is committed says nothing about this run. The files are a
  * stranger's: the walk is bounded in depth, directories and files, and no link is followed.
  */
-import picomatch from 'picomatch'
 import { OpenExecError } from '../schema/index.ts'
 import type { DirectoryEntry, Sandbox } from '../sandbox/index.ts'
+import { globMatcher } from '../tools/index.ts'
 import type { ActionContext } from './action.ts'
 
 const FILES_MAX = 64
@@ -41,14 +41,23 @@ export async function removeReports(context: ActionContext): Promise<void> {
 const HARMLESS: ReadonlySet<string> = new Set(['bad_request', 'not_found', 'sandbox_failed'])
 
 async function matching(sandbox: Sandbox, glob: string): Promise<string[]> {
-  const { base, isGlob } = picomatch.scan(glob)
-  if (!isGlob) {
+  const base = plainBeginning(glob)
+  if (base === glob) {
     const stat = await sandbox.stat(`${WORKSPACE}/${glob}`)
     return stat?.type === 'file' ? [glob] : []
   }
   const depth = glob.includes('**') ? DEPTH_MAX : glob.split('/').length - depthOf(base)
-  const matches = picomatch(glob)
+  // Pattern and names are a stranger's: a matcher that can be slow would never end on some.
+  const matches = globMatcher(glob)
+  if (typeof matches !== 'function') return []
   return (await filesBelow(sandbox, base, depth)).filter((path) => matches(path))
+}
+
+/** The directories a glob names without any wildcard; all of it when it has none. */
+function plainBeginning(glob: string): string {
+  const parts = glob.split('/')
+  const wild = parts.findIndex((part) => /[*?[{]/.test(part))
+  return wild < 0 ? glob : parts.slice(0, wild).join('/')
 }
 
 /** Files at most `depth` names below a directory, directory by directory. */

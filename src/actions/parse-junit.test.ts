@@ -38,3 +38,12 @@ test('parseJUnit() names what is not a report', () => {
   expect(parse('<testsuite')).toMatchObject({ ok: false })
   expect(parse('')).toMatchObject({ ok: false })
 })
+
+test('parseJUnit() keeps no long names of nested suites', () => {
+  const names = `<testsuite name="${'n'.repeat(1990)}">`.repeat(31)
+  const leaves = '<testsuite name="x"><testcase name="a"/></testsuite>'.repeat(2000)
+  const parsed = parse(`${names}${leaves}${'</testsuite>'.repeat(31)}`)
+  const suites = parsed.ok ? parsed.cases.map(({ suite }) => suite.length) : []
+  expect(suites).toHaveLength(2000)
+  expect(Math.max(...suites)).toBeLessThanOrEqual(500)
+})

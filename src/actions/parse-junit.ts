@@ -5,6 +5,8 @@ import type { TestCase } from '../schema/index.ts'
 const CASES_MAX = 50_000
 const DEPTH_MAX = 32
 const MESSAGE_CHARS_MAX = 2000
+/** Of the name of a test, and of a suite with all it lies in. */
+const NAME_CHARS_MAX = 500
 
 export type ParsedReport = { ok: true; cases: TestCase[] } | { ok: false; problem: string }
 
@@ -43,7 +45,8 @@ function walk(node: unknown, suite: string, depth: number, cases: TestCase[]): b
   for (const inner of listOf(node['testsuite'])) {
     found = true
     const name = isObject(inner) ? text(inner['@name']) : ''
-    walk(inner, [suite, name].filter(Boolean).join(' > '), depth + 1, cases)
+    const path = [suite, name].filter(Boolean).join(' > ').slice(0, NAME_CHARS_MAX)
+    walk(inner, path, depth + 1, cases)
   }
   for (const inner of listOf(node['testcase'])) {
     if (cases.length < CASES_MAX && isObject(inner)) cases.push(caseOf(inner, suite))
@@ -63,8 +66,8 @@ function caseOf(node: Record<string, unknown>, suite: string): TestCase {
           : 'passed'
   const seconds = Number(text(node['@time']))
   return {
-    suite: text(node['@classname']) || suite,
-    name: text(node['@name']),
+    suite: text(node['@classname']).slice(0, NAME_CHARS_MAX) || suite,
+    name: text(node['@name']).slice(0, NAME_CHARS_MAX),
     status,
     ...(Number.isFinite(seconds) && seconds >= 0 && { durationMs: seconds * 1000 }),
     ...(problem !== undefined && { message: messageOf(problem) }),

@@ -134,7 +134,12 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
   }
   return {
     baseTree: GitOid.parse(workspace.baseTree),
-    perform: (attempt, stageSignal) => performStage(stage, attempt, stageSignal),
+    async perform(attempt, stageSignal) {
+      const outcome = await performStage(stage, attempt, stageSignal)
+      // What a model had written and run must not lie in wait for the stage that judges it.
+      if (attempt.stage.type === 'agent') await sandboxes.reset()
+      return outcome
+    },
     // A tree that no sandbox has seen since cannot have changed.
     async checkpoint(attempt, stageSignal) {
       if (!tree.isTouched()) return unchanged(attempt)

@@ -83,20 +83,30 @@ function markedLines(io: Io): OutputSink {
       const key = `${step}/${stream}`
       const state = open.get(key) ?? { filter: createTerminalFilter(), rest: '' }
       open.set(key, state)
-      const lines = (state.rest + state.filter.push(Buffer.from(base64, 'base64'))).split('\n')
+      const text = state.rest + state.filter.push(Buffer.from(base64, 'base64'))
+      const lines = text.replace(LONE_RETURN, '\n').split('\n')
       state.rest = lines.pop() ?? ''
       if (state.rest.length > LINE_CHARS_MAX) {
         lines.push(state.rest)
         state.rest = ''
       }
       if (lines.length > 0)
-        await io.writeError(Buffer.from(lines.map((line) => `${mark(step)}${line}\n`).join('')))
+        await io.writeError(Buffer.from(lines.map((line) => `${mark(step)}${closed(line)}\n`).join('')))
     },
     async end() {
       for (const [key, { filter, rest }] of open) {
         const last = rest + filter.end()
-        if (last !== '') await io.writeError(Buffer.from(`${mark(key)}${last}\n`))
+        if (last !== '') await io.writeError(Buffer.from(`${mark(key)}${closed(last)}\n`))
       }
     },
   }
+}
+
+/** One that ends no line would lead back over the mark. */
+const LONE_RETURN = /\r+(?!\r*(?:\n|$))/g
+
+/** Without a return at its end, and with no colour that goes on in the next line. */
+function closed(line: string): string {
+  const text = line.replace(/\r+$/, '')
+  return text.includes('\u001b') ? `${text}\u001b[0m` : text
 }

@@ -13,6 +13,11 @@ test('createTerminalFilter() keeps text, colours, tabs and line ends', () => {
   expect(filter(`a\tb\r\n${ESC}[1;31mred${ESC}[0m é`)).toBe(`a\tb\r\n${ESC}[1;31mred${ESC}[0m é`)
 })
 
+test('createTerminalFilter() keeps palettes whose number reads like another code', () => {
+  const text = `${ESC}[38;5;8mgrey${ESC}[48;2;8;8;8mdark${ESC}[38:5:8mgrey${ESC}[m`
+  expect(filter(text)).toBe(text)
+})
+
 test.each([
   ['window title', `${ESC}]0;evil\u0007x`],
   ['title ended by ST', `${ESC}]0;evil${ESC}\\x`],
@@ -22,6 +27,8 @@ test.each([
   ['DCS', `${ESC}P+q544e${ESC}\\x`],
   ['C1 control', '\u009b2Jx'],
   ['character set', `${ESC}(0x`],
+  ['hidden text', `${ESC}[8mx`],
+  ['hidden text among colours', `${ESC}[1;38;5;8;08;31mx`],
   ['bell and backspace', '\u0007\bx'],
   ['direction override', '\u202ex'],
 ])('createTerminalFilter() removes a %s', (_name, text) => {

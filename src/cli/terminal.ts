@@ -36,7 +36,7 @@ export function createTerminalFilter(): TerminalFilter {
       if (pending === '') break
       const sequence = SEQUENCE.exec(pending)?.[0]
       if (sequence !== undefined) {
-        if (SGR.test(sequence)) out += sequence
+        if (SGR.test(sequence) && !conceals(sequence)) out += sequence
         pending = pending.slice(sequence.length)
       } else if (!final && pending.length <= PENDING_CHARS_MAX && UNFINISHED.test(pending)) break
       else pending = pending.slice(1)
@@ -53,6 +53,18 @@ export function createTerminalFilter(): TerminalFilter {
       return clean(true)
     },
   }
+}
+
+/** Whether a colour sequence also makes text invisible; the 8 of a palette is only a colour. */
+function conceals(sequence: string): boolean {
+  const parameters = sequence.slice(2, -1).split(';')
+  for (let index = 0; index < parameters.length; index++) {
+    const parameter = parameters[index] ?? ''
+    if (Number(parameter.split(':', 1)[0]) === 8) return true
+    // A palette number or three parts of a colour follow.
+    if (/^[345]8$/.test(parameter)) index += parameters[index + 1] === '5' ? 2 : 4
+  }
+  return false
 }
 
 /** One line of untrusted text: no control character at all. */

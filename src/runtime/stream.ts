@@ -138,24 +138,44 @@ async function* outputFrames(
 
 /**
  * Items of all sources as they come; a source is asked again only when its item was taken. `stop`
- * ends the waits of the sources, without which one that waits could not be closed.
+ * ends the waits of the sources, without which one that waits could not be closed. No promise is
+ * waited on twice: a race would keep every item until the slowest source has its next.
  */
 async function* merge<T>(sources: AsyncGenerator<T>[], stop: () => void): AsyncGenerator<T> {
-  const next = async (source: AsyncGenerator<T>) => ({ source, result: await source.next() })
-  const waiting = new Map(sources.map((source) => [source, next(source)]))
+  const answers: (() => { source: AsyncGenerator<T>; result: IteratorResult<T, unknown> })[] = []
+  let wake = () => {}
+  const ask = (source: AsyncGenerator<T>): void => {
+    const tell = (answer: (typeof answers)[number]): void => {
+      answers.push(answer)
+      wake()
+    }
+    source.next().then(
+      (result) => tell(() => ({ source, result })),
+      (error: unknown) =>
+        tell(() => {
+          throw error
+        }),
+    )
+  }
+  for (const source of sources) ask(source)
   try {
-    while (waiting.size > 0) {
-      const { source, result } = await Promise.race(waiting.values())
-      if (result.done === true) {
-        waiting.delete(source)
+    for (let open = sources.length; open > 0;) {
+      const answer = answers.shift()
+      if (answer === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
         continue
       }
-      waiting.set(source, next(source))
-      yield result.value
+      const { source, result } = answer()
+      if (result.done === true) open -= 1
+      else {
+        ask(source)
+        yield result.value
+      }
     }
   } finally {
     stop()
-    for (const answer of waiting.values()) answer.catch(() => {})
-    await Promise.allSettled([...waiting.keys()].map((source) => source.return(undefined)))
+    await Promise.allSettled(sources.map((source) => source.return(undefined)))
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Path patterns of the glob tool: `*` and `?` within a name, `**` for any directories, `[…]`, `{a,b}`.
+ * Path patterns of the glob tool and of report files: `*` and `?` within a name, `**` for any directories, `[…]`, `{a,b}`.
  *
  * Own code although libraries exist: they compile to regular expressions, and a pattern comes from a
  * model and the names from a stranger, so that a few stars against a long name would hold the whole

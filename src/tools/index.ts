@@ -1,4 +1,5 @@
 export { withDeadline } from './deadline.ts'
+export { globMatcher } from './glob-pattern.ts'
 export {
   callTool,
   type PreparedCall,

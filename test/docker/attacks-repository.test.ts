@@ -13,7 +13,10 @@ import { type HostileRepository, hostileRepository } from '../helpers/hostile-re
 const TRUE = ['--image', 'base', '--', 'true']
 
 /** The object store OpenExec keeps for a repository, as files of a commit, with a filter that runs. */
-function hostileStore(repository: HostileRepository): { name: string; files: Record<string, string> } {
+function hostileStore(repository: HostileRepository): {
+  name: string
+  files: Record<string, string>
+} {
   const commonDir = join(repository.path, '.git')
   const digest = createHash('sha256').update(commonDir).digest('hex').slice(0, 16)
   const name = `.openexec/git/${digest}.git`
@@ -154,54 +157,60 @@ dockerTest('filters, hooks and monitors of the checkout do not run', async () =>
   expect(repository.isMarked()).toBe(false)
 })
 
-dockerTest('a policy file of the repository never gives more, and shows no other file', async () => {
-  await using repository = hostileRepository()
-  const secret = join(dirname(repository.mark), 'secret')
-  writeFileSync(secret, 'aws_key: hunter2hunter2\n')
-  const policies: [string, number][] = [
-    ['sandbox: danger_full_access', 5],
-    ['network: { allow: [example.com] }', 5],
-    ['limits: { memory: 64GB }', 5],
-    ['rules: [{ id: a, capability: git_push, decision: allow }]', 5],
-    ['a: &a [x, x]\nb: [*a, *a]', 2],
-    [`sandbox: read_only\n"\\e]0;pwned\\a": 1`, 2],
-  ]
-  for (const [text, exit] of policies) {
-    repository.write('openexec.policy.yaml', `version: 1\n${text}\n`)
-    const { code, stdout, stderr } = await repository.openexec('run', ...TRUE)
-    expect([text, code]).toEqual([text, exit])
-    expect(stdout.includes(0x1b) || stderr.includes(0x1b)).toBe(false)
-  }
-  rmSync(join(repository.path, 'openexec.policy.yaml'))
-  symlinkSync(secret, join(repository.path, 'openexec.policy.yaml'))
-  const linked = await repository.openexec('run', ...TRUE)
-  expect(linked.code).not.toBe(0)
-  expect(`${linked.stdout}${linked.stderr}`).not.toContain('hunter2')
-  rmSync(join(repository.path, 'openexec.policy.yaml'))
-  execFileSync('mkfifo', [join(repository.path, 'openexec.policy.yaml')])
-  expect((await repository.openexec('run', ...TRUE)).code).not.toBe(0)
-  expect((await repository.openexec('ps', '--json')).stdout.toString()).toContain('"runs":[]')
-})
+dockerTest(
+  'a policy file of the repository never gives more, and shows no other file',
+  async () => {
+    await using repository = hostileRepository()
+    const secret = join(dirname(repository.mark), 'secret')
+    writeFileSync(secret, 'aws_key: hunter2hunter2\n')
+    const policies: [string, number][] = [
+      ['sandbox: danger_full_access', 5],
+      ['network: { allow: [example.com] }', 5],
+      ['limits: { memory: 64GB }', 5],
+      ['rules: [{ id: a, capability: git_push, decision: allow }]', 5],
+      ['a: &a [x, x]\nb: [*a, *a]', 2],
+      [`sandbox: read_only\n"\\e]0;pwned\\a": 1`, 2],
+    ]
+    for (const [text, exit] of policies) {
+      repository.write('openexec.policy.yaml', `version: 1\n${text}\n`)
+      const { code, stdout, stderr } = await repository.openexec('run', ...TRUE)
+      expect([text, code]).toEqual([text, exit])
+      expect(stdout.includes(0x1b) || stderr.includes(0x1b)).toBe(false)
+    }
+    rmSync(join(repository.path, 'openexec.policy.yaml'))
+    symlinkSync(secret, join(repository.path, 'openexec.policy.yaml'))
+    const linked = await repository.openexec('run', ...TRUE)
+    expect(linked.code).not.toBe(0)
+    expect(`${linked.stdout}${linked.stderr}`).not.toContain('hunter2')
+    rmSync(join(repository.path, 'openexec.policy.yaml'))
+    execFileSync('mkfifo', [join(repository.path, 'openexec.policy.yaml')])
+    expect((await repository.openexec('run', ...TRUE)).code).not.toBe(0)
+    expect((await repository.openexec('ps', '--json')).stdout.toString()).toContain('"runs":[]')
+  },
+)
 
-dockerTest('openexec.yaml cannot widen policy, bomb the parser or write to the terminal', async () => {
-  await using repository = hostileRepository({
-    'package.json': '{"scripts":{"test":"exit 0"}}',
-  })
-  const attempts = [
-    'sandbox: danger_full_access',
-    'commands: { test: "npm test; touch /tmp/x" }',
-    'reports: { junit: ["../../../etc/passwd"] }',
-    'a: &a [x]\nb: [*a, *a]',
-    `a: ${'['.repeat(5000)}${']'.repeat(5000)}`,
-    `commands:\n  "\\e]0;pwned\\a\\e[31mx": [a]`,
-    `image: "x\\e]0;pwned\\a"`,
-    `image: "--privileged"`,
-  ]
-  for (const text of attempts) {
-    repository.write('openexec.yaml', `${text}\n`)
-    repository.commit()
-    const { code, stdout, stderr } = await repository.openexec('run', 'check')
-    expect([text.slice(0, 40), code]).toEqual([text.slice(0, 40), 2])
-    expect(stdout.includes(0x1b) || stderr.includes(0x1b)).toBe(false)
-  }
-})
+dockerTest(
+  'openexec.yaml cannot widen policy, bomb the parser or write to the terminal',
+  async () => {
+    await using repository = hostileRepository({
+      'package.json': '{"scripts":{"test":"exit 0"}}',
+    })
+    const attempts = [
+      'sandbox: danger_full_access',
+      'commands: { test: "npm test; touch /tmp/x" }',
+      'reports: { junit: ["../../../etc/passwd"] }',
+      'a: &a [x]\nb: [*a, *a]',
+      `a: ${'['.repeat(5000)}${']'.repeat(5000)}`,
+      `commands:\n  "\\e]0;pwned\\a\\e[31mx": [a]`,
+      `image: "x\\e]0;pwned\\a"`,
+      `image: "--privileged"`,
+    ]
+    for (const text of attempts) {
+      repository.write('openexec.yaml', `${text}\n`)
+      repository.commit()
+      const { code, stdout, stderr } = await repository.openexec('run', 'check')
+      expect([text.slice(0, 40), code]).toEqual([text.slice(0, 40), 2])
+      expect(stdout.includes(0x1b) || stderr.includes(0x1b)).toBe(false)
+    }
+  },
+)

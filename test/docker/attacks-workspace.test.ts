@@ -3,7 +3,15 @@
  * and applies them, against the next stage and the next run, and against the state of OpenExec.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { dockerTest } from '../helpers/docker.ts'
@@ -124,24 +132,50 @@ const ODD_FILES = `
   perl -e 'truncate("/workspace/none",0); open F,">sparse"; seek F,200*1024*1024,0; print F "x"'
   ln readme hard`
 
-dockerTest('odd names, kinds, rights and depths are reported or carried, and all go away', async () => {
-  await using repository = hostileRepository()
-  const { result, stderr } = await repository.shell(ODD_FILES)
-  expect(result).toMatchObject({ status: 'succeeded' })
-  expect(stderr.includes(ESCAPE)).toBe(false)
-  const events = await repository.events(result.run)
-  const refused = JSON.stringify(events.filter(({ payload }) => payload['kind'] === 'refused_files'))
-  for (const reason of ['fifo', 'socket', 'set_id']) expect(refused).toContain(reason)
-  expect(repository.git('status', '--short')).toBe('')
-  const applied = await repository.openexec('apply', result.run)
-  expect(applied.code).toBe(0)
-  const { path } = repository
-  const found = execFileSync('find', [path, '-path', `${path}/.git`, '-prune', '-o', '(', '-perm', '/6000', '-o', '-type', 'p', '-o', '-type', 's', ')', '-print'])
-  expect(found.toString()).toBe('')
-  expect(readdirSync(path)).toEqual(expect.arrayContaining(['-x', '--output=MARK', 'A', 'a', 'new\nline', '*']))
-  for (const format of ['--name-only', '--stat'])
-    expect((await repository.openexec('diff', format, result.run)).stdout.includes(ESCAPE)).toBe(false)
-})
+dockerTest(
+  'odd names, kinds, rights and depths are reported or carried, and all go away',
+  async () => {
+    await using repository = hostileRepository()
+    const { result, stderr } = await repository.shell(ODD_FILES)
+    expect(result).toMatchObject({ status: 'succeeded' })
+    expect(stderr.includes(ESCAPE)).toBe(false)
+    const events = await repository.events(result.run)
+    const refused = JSON.stringify(
+      events.filter(({ payload }) => payload['kind'] === 'refused_files'),
+    )
+    for (const reason of ['fifo', 'socket', 'set_id']) expect(refused).toContain(reason)
+    expect(repository.git('status', '--short')).toBe('')
+    const applied = await repository.openexec('apply', result.run)
+    expect(applied.code).toBe(0)
+    const { path } = repository
+    const found = execFileSync('find', [
+      path,
+      '-path',
+      `${path}/.git`,
+      '-prune',
+      '-o',
+      '(',
+      '-perm',
+      '/6000',
+      '-o',
+      '-type',
+      'p',
+      '-o',
+      '-type',
+      's',
+      ')',
+      '-print',
+    ])
+    expect(found.toString()).toBe('')
+    expect(readdirSync(path)).toEqual(
+      expect.arrayContaining(['-x', '--output=MARK', 'A', 'a', 'new\nline', '*']),
+    )
+    for (const format of ['--name-only', '--stat'])
+      expect((await repository.openexec('diff', format, result.run)).stdout.includes(ESCAPE)).toBe(
+        false,
+      )
+  },
+)
 
 dockerTest('a flood of files ends with the limit, in bounded time, and all go away', async () => {
   await using repository = hostileRepository({
@@ -151,7 +185,9 @@ dockerTest('a flood of files ends with the limit, in bounded time, and all go aw
   const started = performance.now()
   const files = await repository.shell(flood('for my $i (1..60000) { open F, ">f$i" or exit }'))
   expect(files.result).toMatchObject({ status: 'failed', reason: 'disk_limit' })
-  const bytes = await repository.shell(flood('for my $i (1..30) { open F, ">b$i"; print F "x" x 10000000 }'))
+  const bytes = await repository.shell(
+    flood('for my $i (1..30) { open F, ">b$i"; print F "x" x 10000000 }'),
+  )
   expect(bytes.result).toMatchObject({ status: 'failed', reason: 'disk_limit' })
   expect(performance.now() - started).toBeLessThan(60_000)
 })
@@ -165,43 +201,49 @@ stages:
   - { id: two, type: deterministic, action: run_command, with: { argv: [sh, two.sh] } }
 `
 
-dockerTest('nothing that a stage started is alive in the next, or writes after its end', async () => {
-  await using repository = hostileRepository({
-    'two.yaml': TWO_STAGES,
-    'one.sh': `
+dockerTest(
+  'nothing that a stage started is alive in the next, or writes after its end',
+  async () => {
+    await using repository = hostileRepository({
+      'two.yaml': TWO_STAGES,
+      'one.sh': `
       setsid sh -c 'trap "" TERM HUP INT; while :; do echo x >> /workspace/grow; sleep 0.02; done' >/dev/null 2>&1 &
       (setsid setsid sh -c 'while :; do echo x >> /workspace/grow2; sleep 0.02; done' &)
       perl -e 'use POSIX; for(1..10){ if(!fork){ POSIX::setsid(); $0="[kworker/0:0]"; while(1){ select(undef,undef,undef,0.01); exit if fork } } }'
       rm -f .git; (cd /tmp; sleep 1000 &)
       sleep 0.3`,
-    'two.sh': `
+      'two.sh': `
       a=$(cat grow grow2 | wc -l); sleep 0.3; b=$(cat grow grow2 | wc -l)
       echo "before=$a after=$b processes=$(ls -d /proc/[0-9]* | wc -l)"; cat .git`,
-  })
-  const { result } = await repository.run('two.yaml', '--image', 'base')
-  expect(result.status).toBe('succeeded')
-  const logs = (await repository.openexec('logs', '--stage', 'two', result.run)).stdout.toString()
-  const [, before, after, processes] = /before=(\d+) after=(\d+) processes=(\d+)/.exec(logs) ?? []
-  expect(Number(before)).toBeGreaterThan(0)
-  expect(after).toBe(before)
-  // The supervisor, its warden, the shell, its substitution and what is asked there.
-  expect(Number(processes)).toBeLessThanOrEqual(6)
-  expect(logs).toContain('gitdir: /openexec/git')
-  // A shell of a person who trusts the commands leaves such processes alive.
-  const control = spawnSync('sh', ['-c', "setsid sleep 3 >/dev/null 2>&1 & echo $!"])
-  expect(existsSync(`/proc/${control.stdout.toString().trim()}`)).toBe(true)
-})
+    })
+    const { result } = await repository.run('two.yaml', '--image', 'base')
+    expect(result.status).toBe('succeeded')
+    const logs = (await repository.openexec('logs', '--stage', 'two', result.run)).stdout.toString()
+    const [, before, after, processes] = /before=(\d+) after=(\d+) processes=(\d+)/.exec(logs) ?? []
+    expect(Number(before)).toBeGreaterThan(0)
+    expect(after).toBe(before)
+    // The supervisor, its warden, the shell, its substitution and what is asked there.
+    expect(Number(processes)).toBeLessThanOrEqual(6)
+    expect(logs).toContain('gitdir: /openexec/git')
+    // A shell of a person who trusts the commands leaves such processes alive.
+    const control = spawnSync('sh', ['-c', 'setsid sleep 3 >/dev/null 2>&1 & echo $!'])
+    expect(existsSync(`/proc/${control.stdout.toString().trim()}`)).toBe(true)
+  },
+)
 
-dockerTest('the changes of a run hide in no diff: attributes of the tree do not count', async () => {
-  await using repository = hostileRepository({ 'lib.js': 'safe()\n' })
-  const { result } = await repository.shell(
-    `printf '* -diff\\n*.js binary linguist-generated\\n' > .gitattributes; echo 'evil()' > lib.js`,
-  )
-  const shown = (await repository.openexec('diff', result.run)).stdout.toString()
-  expect(shown).toContain('+evil()')
-  const copy = join(dirname(repository.mark), 'copy')
-  cpSync(repository.path, copy, { recursive: true })
-  execFileSync('git', ['apply', '-'], { cwd: copy, input: shown })
-  const careless = execFileSync('git', ['diff'], { cwd: copy }).toString()
-  expect(careless).not.toContain('+evil()')
-})
+dockerTest(
+  'the changes of a run hide in no diff: attributes of the tree do not count',
+  async () => {
+    await using repository = hostileRepository({ 'lib.js': 'safe()\n' })
+    const { result } = await repository.shell(
+      `printf '* -diff\\n*.js binary linguist-generated\\n' > .gitattributes; echo 'evil()' > lib.js`,
+    )
+    const shown = (await repository.openexec('diff', result.run)).stdout.toString()
+    expect(shown).toContain('+evil()')
+    const copy = join(dirname(repository.mark), 'copy')
+    cpSync(repository.path, copy, { recursive: true })
+    execFileSync('git', ['apply', '-'], { cwd: copy, input: shown })
+    const careless = execFileSync('git', ['diff'], { cwd: copy }).toString()
+    expect(careless).not.toContain('+evil()')
+  },
+)

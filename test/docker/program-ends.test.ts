@@ -51,24 +51,27 @@ dockerTest('Ctrl-C cancels the run with exit code 130 and leaves nothing', async
   expect(verifyTimeline(events).ok).toBe(true)
 })
 
-dockerTest('a killed process leaves a paused run, which gc cleans up after and cancel ends', async () => {
-  using repository = sampleRepository()
-  const argv = ['sh', '-c', 'echo ready; test -e again || { touch again; sleep 600; }']
-  const { child, run } = await startRun(repository, argv)
-  child.kill('SIGKILL')
-  await once(child, 'close')
-  const gc = await repository.openexec('gc', '--json')
-  expect(JSON.parse(gc.stdout)).toMatchObject({ interrupted: [] })
-  expect(await containersOf(run)).toBe(0)
-  expect(repository.leftovers()).toEqual([])
-  const shown = await repository.openexec('ps', '--json')
-  expect(shown.stdout).toContain('"status":"paused"')
-  const cancelled = await repository.openexec('cancel', run, '--json')
-  expect(cancelled.code).toBe(0)
-  const events = await eventsOf(repository, run)
-  expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
-  expect(verifyTimeline(events).ok).toBe(true)
-})
+dockerTest(
+  'a killed process leaves a paused run, which gc cleans up after and cancel ends',
+  async () => {
+    using repository = sampleRepository()
+    const argv = ['sh', '-c', 'echo ready; test -e again || { touch again; sleep 600; }']
+    const { child, run } = await startRun(repository, argv)
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    const gc = await repository.openexec('gc', '--json')
+    expect(JSON.parse(gc.stdout)).toMatchObject({ interrupted: [] })
+    expect(await containersOf(run)).toBe(0)
+    expect(repository.leftovers()).toEqual([])
+    const shown = await repository.openexec('ps', '--json')
+    expect(shown.stdout).toContain('"status":"paused"')
+    const cancelled = await repository.openexec('cancel', run, '--json')
+    expect(cancelled.code).toBe(0)
+    const events = await eventsOf(repository, run)
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
+    expect(verifyTimeline(events).ok).toBe(true)
+  },
+)
 
 dockerTest('a run that takes too long is stopped with exit code 124', async () => {
   using repository = sampleRepository()

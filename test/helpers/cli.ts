@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import { ErrorBody, RunResult } from '../../src/schema/index.ts'
 
 const PROGRAM = join(import.meta.dirname, '../../bin/openexec.js')
@@ -34,6 +35,8 @@ export interface CliRun {
 export interface CliOptions {
   cwd: string
   env?: Record<string, string>
+  /** Whom the process belongs to, where the tests run as root. */
+  user?: { uid: number; gid: number }
 }
 
 /** Runs `openexec` to its end. */
@@ -48,10 +51,14 @@ export interface RunningCli {
   shows(text: string): Promise<void>
 }
 
-export function startOpenexec(args: readonly string[], { cwd, env = {} }: CliOptions): RunningCli {
+export function startOpenexec(
+  args: readonly string[],
+  { cwd, env = {}, user }: CliOptions,
+): RunningCli {
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
     env: { ...cleanEnvironment(), ...env },
+    ...user,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: COMMAND_MS_MAX,
     killSignal: 'SIGKILL',
@@ -65,7 +72,9 @@ export function startOpenexec(args: readonly string[], { cwd, env = {} }: CliOpt
     })
   const ended = new Promise<CliRun>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code: code ?? (signal === 'SIGKILL' ? 137 : 128), ...output }))
+    child.on('close', (code, signal) =>
+      resolve({ code: code ?? (signal === 'SIGKILL' ? 137 : 128), ...output }),
+    )
   })
   const shows = (text: string) =>
     new Promise<void>((resolve, reject) => {
@@ -85,7 +94,15 @@ export function startOpenexec(args: readonly string[], { cwd, env = {} }: CliOpt
 /** Nothing of the machine that runs the tests decides what they see. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const { PATH, HOME, DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, XDG_RUNTIME_DIR } = process.env
-  return { PATH, HOME, DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, XDG_RUNTIME_DIR, LANG: 'C.UTF-8' }
+  return {
+    PATH,
+    HOME,
+    DOCKER_HOST,
+    DOCKER_CONTEXT,
+    DOCKER_CONFIG,
+    XDG_RUNTIME_DIR,
+    LANG: 'C.UTF-8',
+  }
 }
 
 export interface TestRepository {
@@ -103,7 +120,8 @@ export interface TestRepository {
 /** A repository with one commit of `files`, and of an empty `README.md`. */
 export function testRepository(files: Readonly<Record<string, string>> = {}): TestRepository {
   const path = realpathSync(mkdtempSync(join(tmpdir(), 'openexec-cli-')))
-  const git = (...args: string[]) => execFileSync('git', ['-C', path, ...args], { encoding: 'utf8' })
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-C', path, ...args], { encoding: 'utf8' })
   const write: TestRepository['write'] = (name, content) => {
     mkdirSync(dirname(join(path, name)), { recursive: true })
     writeFileSync(join(path, name), content)
@@ -158,6 +176,16 @@ export function leftInRepository({ path, git }: TestRepository): string[] {
   const work = join(path, '.openexec/work')
   const trees = git('worktree', 'list', '--porcelain').match(/^worktree .*$/gm) ?? []
   return [...(existsSync(work) ? readdirSync(work) : []), ...trees.slice(1)]
+}
+
+/** How many runs the state directory knows of, seen without the program. */
+export function countRuns({ path }: Pick<TestRepository, 'path'>): number {
+  const file = join(path, '.openexec/openexec.db')
+  if (!existsSync(file)) return 0
+  const database = new SqliteDatabase(file, { readonly: true })
+  const count = database.prepare('SELECT count(*) FROM runs').pluck().get()
+  database.close()
+  return Number(count)
 }
 
 /** The one JSON document of stdout as the result of a run. */
