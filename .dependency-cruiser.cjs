@@ -41,7 +41,6 @@ const PACKAGE_OWNERS = {
   openai: ['model'],
   '@anthropic-ai/sdk': ['model'],
   yaml: ['schema'],
-  picomatch: ['actions'],
   'fast-xml-parser': ['actions'],
 }
 

@@ -91,7 +91,9 @@ function markedLines(io: Io): OutputSink {
         state.rest = ''
       }
       if (lines.length > 0)
-        await io.writeError(Buffer.from(lines.map((line) => `${mark(step)}${closed(line)}\n`).join('')))
+        await io.writeError(
+          Buffer.from(lines.map((line) => `${mark(step)}${closed(line)}\n`).join('')),
+        )
     },
     async end() {
       for (const [key, { filter, rest }] of open) {

@@ -181,7 +181,7 @@ dockerTest(
     symlinkSync(secret, join(repository.path, 'openexec.policy.yaml'))
     const linked = await repository.openexec('run', ...TRUE)
     expect(linked.code).not.toBe(0)
-    expect(`${linked.stdout}${linked.stderr}`).not.toContain('hunter2')
+    expect(`${String(linked.stdout)}${String(linked.stderr)}`).not.toContain('hunter2')
     rmSync(join(repository.path, 'openexec.policy.yaml'))
     execFileSync('mkfifo', [join(repository.path, 'openexec.policy.yaml')])
     expect((await repository.openexec('run', ...TRUE)).code).not.toBe(0)

@@ -44,17 +44,14 @@ export async function openexec(args: readonly string[], options: CliOptions): Pr
   return await startOpenexec(args, options).ended
 }
 
-export interface RunningCli {
+interface RunningCli {
   process: ChildProcess
   ended: Promise<CliRun>
   /** Settles when stdout and stderr together hold `text`; rejects when the process ends without it. */
   shows(text: string): Promise<void>
 }
 
-export function startOpenexec(
-  args: readonly string[],
-  { cwd, env = {}, user }: CliOptions,
-): RunningCli {
+function startOpenexec(args: readonly string[], { cwd, env = {}, user }: CliOptions): RunningCli {
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
     env: { ...cleanEnvironment(), ...env },

@@ -36,7 +36,7 @@ export interface World {
   [Symbol.dispose](): void
 }
 
-export interface EngineOptions {
+interface EngineOptions {
   /** Attempts by `stage.attempt`, else by stage; what is missing succeeds. */
   plays: Readonly<Record<string, Play>>
   state: State

@@ -25,7 +25,7 @@ const OPENEXEC = fileURLToPath(new URL('../../bin/openexec.js', import.meta.url)
 const KEPT_BYTES_MAX = 4 * 1024 * 1024
 const MEMORY_LOOK_MS = 50
 
-export interface Ended {
+interface Ended {
   code: number | null
   stdout: Buffer
   stderr: Buffer
@@ -33,7 +33,7 @@ export interface Ended {
   residentBytesMax: number
 }
 
-export interface EndedRun extends Ended {
+interface EndedRun extends Ended {
   result: RunResult
 }
 

@@ -9,7 +9,7 @@ const ROOT = new URL('../../', import.meta.url).pathname
 const PROGRAM = join(ROOT, 'bin/openexec.js')
 const SAMPLE = join(ROOT, 'scripts/demo/sample')
 
-export interface Ended {
+interface Ended {
   code: number
   stdout: string
   stderr: string
