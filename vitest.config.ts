@@ -21,8 +21,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/{integration,cli}/**/*.test.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
