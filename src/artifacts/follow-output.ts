@@ -11,6 +11,8 @@ interface FollowOutputOptions {
   fromStart: boolean
   /** Asked before each look: once true, the look is the last. `() => true` reads what is there. */
   isOver(): boolean
+  /** Between two looks, in place of the usual rest; must end soon after `signal` aborts. */
+  rest?(): Promise<void>
   signal: AbortSignal
 }
 
@@ -21,7 +23,7 @@ interface FollowOutputOptions {
  */
 export async function* followOutput(
   outputDir: string,
-  { fromStart, isOver, signal }: FollowOutputOptions,
+  { fromStart, isOver, rest, signal }: FollowOutputOptions,
 ): AsyncGenerator<OutputPiece> {
   const readers = new Map<string, SpoolReader>()
   let skipping = !fromStart
@@ -39,7 +41,7 @@ export async function* followOutput(
     }
     skipping = false
     if (last) return
-    await wait(POLL_MS, undefined, { signal }).catch(() => {})
+    await (rest?.() ?? wait(POLL_MS, undefined, { signal }).catch(() => {}))
   }
 }
 

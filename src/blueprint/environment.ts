@@ -65,13 +65,17 @@ export async function openEnvironment(
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
   const place = await openRunPlace(deps, { run, frozen }, signal)
   const { source, slotDir } = place
-  const workspace = await workspaces.create({
+  // A sandbox may start while its files come; no command does.
+  const workspace = await workspaces.place({
     source,
     slotDir,
     runId: run.id,
     signal,
     ...deps.userOf(run.id),
-    denyRead: (path) => deniesRead(frozen.policy, path),
+    denyRead:
+      frozen.policy.paths.deny_read.length === 0
+        ? undefined
+        : (path) => deniesRead(frozen.policy, path),
     history: 'full',
   })
   const append = (tx: Db, events: readonly NewEvent[]) =>
@@ -82,12 +86,12 @@ export async function openEnvironment(
       ? await planProject((path) => readBaseText(tree, path))
       : undefined
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
-    deps.state.transact((tx) => append(tx, [createdEvent(workspace), ...notices]))
+    deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
     const opened = { run, frozen, workspace, source, append, tree, commits }
     return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
-    await Promise.allSettled([tree.close()])
+    await Promise.allSettled([tree.close(), workspace.filled])
     await workspaces.remove(slotDir)
     throw error
   }
@@ -128,7 +132,7 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     policyHash,
     project,
     tree,
-    sandboxes: touching(sandboxes, tree),
+    sandboxes: touching(sandboxes, opened),
     model: () => deps.modelOf(run),
     startedAt: performance.now(),
   }
@@ -163,17 +167,21 @@ async function closeAll(
   sandboxes: RunSandboxes,
 ): Promise<void> {
   const ends = await Promise.allSettled([sandboxes.reset(), tree.close()])
+  await Promise.allSettled([workspace.filled])
   const [removed] = await Promise.allSettled([workspaces.remove(workspace.slotDir)])
   if (removed.status === 'fulfilled')
     state.transact((tx) => append(tx, [{ type: 'workspace_removed', payload: {} }]))
   for (const end of [...ends, removed]) if (end.status === 'rejected') throw end.reason
 }
 
-function touching(sandboxes: RunSandboxes, tree: OwnedTree): RunSandboxes {
+/** A sandbox is given away when the files are there, and may change them from then on. */
+function touching(sandboxes: RunSandboxes, { tree, workspace }: Opened): RunSandboxes {
   return {
-    get: (wish, signal) => {
+    async get(wish, signal) {
       tree.touch()
-      return sandboxes.get(wish, signal)
+      const sandbox = await sandboxes.get(wish, signal)
+      await workspace.filled
+      return sandbox
     },
     reset: () => sandboxes.reset(),
   }
@@ -221,8 +229,8 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
 const SUBMODULES_SHOWN = 50
 const PATH_CHARS_MAX = 200
 
-function createdEvent(workspace: Workspace): NewEvent {
-  const { baseCommit, baseTree, history, hiddenPaths, submodules, slotDir } = workspace
+function createdEvent(workspace: Workspace, { submodules }: Source): NewEvent {
+  const { baseCommit, baseTree, history, hiddenPaths, slotDir } = workspace
   return {
     type: 'workspace_created',
     payload: {

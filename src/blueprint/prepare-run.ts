@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { planProject } from '../actions/index.ts'
+import { NO_PROJECT, planProject, type ProjectPlan } from '../actions/index.ts'
 import {
   compileConfinement,
   defaultPolicy,
@@ -16,14 +16,14 @@ import {
   widenings,
 } from '../policy/index.ts'
 import { OpenExecError, type RunRequest, YAML_BYTES_MAX } from '../schema/index.ts'
-import type { ResolvedImage, Sandboxes } from '../sandbox/index.ts'
+import type { Sandboxes } from '../sandbox/index.ts'
 import { routeRequest } from '../router/index.ts'
 import type { Source, Workspaces } from '../workspace/index.ts'
 import { type Catalog, findBlueprint, listBlueprints } from './catalog.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import type { Plan } from './plan.ts'
 import { plainText } from './plain-text.ts'
-import { readBaseText } from './plan-project.ts'
+import { needsProject, readBaseText } from './plan-project.ts'
 import { describePrices, describeTools } from './program-facts.ts'
 
 export interface PrepareDeps {
@@ -58,7 +58,10 @@ export async function prepareRun(
   const policy = policyOf(request, source.root)
   const plan = planWithModes(shipped, policy)
   refuseUnsupported((await facts).runtimes, { policy, plan })
-  const image = await (known ?? imageOf(deps, source, signal))
+  const project =
+    known === undefined || needsProject(plan) ? await projectOf(deps, source, signal) : NO_PROJECT
+  const fitting = project.image ?? project.suggestedImage
+  const image = await (known ?? deps.sandboxes.image(fitting, { signal }))
   const { snapshot, hash } = policySnapshot({
     policy,
     tools: describeTools(),
@@ -181,21 +184,20 @@ function refuseUnsupported(
     })
 }
 
-/** The one that the repository asks for or that fits it. */
-async function imageOf(
-  { workspaces, sandboxes }: PrepareDeps,
+/** What the base commit says of itself; read here so that what is wrong with it is told at once. */
+async function projectOf(
+  { workspaces }: PrepareDeps,
   { store, tree }: Source,
   signal: AbortSignal,
-): Promise<ResolvedImage> {
+): Promise<ProjectPlan> {
   const files = workspaces.listFiles(store, { tree, signal })
   const blobs = workspaces.openBlobs(store, signal)
+  const base = {
+    baseFiles: () => files,
+    readBlob: (oid: string, maxBytes: number) => blobs.read(oid, maxBytes),
+  }
   try {
-    const base = {
-      baseFiles: () => files,
-      readBlob: (oid: string, maxBytes: number) => blobs.read(oid, maxBytes),
-    }
-    const { image, suggestedImage } = await planProject((path) => readBaseText(base, path))
-    return await sandboxes.image(image ?? suggestedImage, { signal })
+    return await planProject((path) => readBaseText(base, path))
   } finally {
     await blobs.close()
   }

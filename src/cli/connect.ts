@@ -37,6 +37,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   if (options.state_needed === 'existing' && stateDir !== undefined && !existsSync(stateDir))
     throw new OpenExecError('not_found', `Cannot find any run: "${stateDir}" does not exist`, {
       hint: 'Start one with `openexec run`, or name the repository with --repo',
+      details: { missing: 'state_directory' },
     })
   // Help and usage errors need nothing of this; loading it is most of what a start costs.
   const { openApp } = await import('../app.ts')

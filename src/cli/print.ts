@@ -69,11 +69,12 @@ export function verdictMark(io: Io, verdict: Verdict | RunStatus): string {
 }
 
 export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  const minutes = Math.floor(ms / 60_000)
+  if (ms < 1000) return `${Math.min(Math.round(ms), 999)} ms`
+  const seconds = Math.floor(ms / 1000)
+  if (seconds < 60) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
+  const minutes = Math.floor(seconds / 60)
   return minutes < 60
-    ? `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`
+    ? `${minutes} min ${seconds % 60} s`
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 

@@ -18,7 +18,9 @@ Start with:
   openexec run check                       lint and test with the repository's own commands
   openexec blueprint list                  what else can be run
 
-Results go to stdout, everything else to stderr; --json prints one JSON object instead.`
+Results go to stdout, everything else to stderr; --json prints one JSON object instead.
+Environment: DOCKER_HOST or DOCKER_CONTEXT name the engine, OPENEXEC_STATE a state directory,
+OPENEXEC_MODEL_SCRIPT a script of the model; NO_COLOR switches colours off.`
 
 /** Throws a `CommanderError` where help or the version was shown, `OpenExecError` otherwise. */
 export function createProgram(context: CommandContext): Command {

@@ -50,24 +50,32 @@ function silent(): OutputSink {
 
 function passThrough(io: Io, raw: boolean): OutputSink {
   const sinks = {
-    stdout: {
-      write: io.write,
-      filter: io.stdoutIsTerminal && !raw ? createTerminalFilter() : undefined,
-    },
-    stderr: {
-      write: io.writeError,
-      filter: io.stderrIsTerminal && !raw ? createTerminalFilter() : undefined,
-    },
+    stdout: passStream(io.write, io.stdoutIsTerminal && !raw),
+    stderr: passStream(io.writeError, io.stderrIsTerminal && !raw),
   }
   return {
-    async write(_step, stream, base64) {
-      const { write, filter } = sinks[stream]
-      const bytes = Buffer.from(base64, 'base64')
-      await write(filter === undefined ? bytes : Buffer.from(filter.push(bytes)))
-    },
+    write: (_step, stream, base64) => sinks[stream].write(Buffer.from(base64, 'base64')),
     async end() {
-      for (const { write, filter } of [sinks.stdout, sinks.stderr])
-        if (filter !== undefined) await write(Buffer.from(filter.end()))
+      await sinks.stdout.end()
+      await sinks.stderr.end()
+    },
+  }
+}
+
+/** Bytes as they are, or made safe for a terminal, which is left without their colours. */
+function passStream(write: Io['write'], isTerminal: boolean) {
+  if (!isTerminal) return { write, end: async () => {} }
+  const filter = createTerminalFilter()
+  let coloured = false
+  const show = async (text: string) => {
+    coloured ||= text.includes('\u001b')
+    await write(Buffer.from(text))
+  }
+  return {
+    write: (bytes: Uint8Array) => show(filter.push(bytes)),
+    async end() {
+      await show(filter.end())
+      if (coloured) await write(Buffer.from('\u001b[0m'))
     },
   }
 }
@@ -83,32 +91,29 @@ function markedLines(io: Io): OutputSink {
       const key = `${step}/${stream}`
       const state = open.get(key) ?? { filter: createTerminalFilter(), rest: '' }
       open.set(key, state)
-      const text = state.rest + state.filter.push(Buffer.from(base64, 'base64'))
-      const lines = text.replace(LONE_RETURN, '\n').split('\n')
+      const lines = (state.rest + state.filter.push(Buffer.from(base64, 'base64'))).split('\n')
       state.rest = lines.pop() ?? ''
       if (state.rest.length > LINE_CHARS_MAX) {
         lines.push(state.rest)
         state.rest = ''
       }
       if (lines.length > 0)
-        await io.writeError(
-          Buffer.from(lines.map((line) => `${mark(step)}${closed(line)}\n`).join('')),
-        )
+        await io.writeError(Buffer.from(lines.map((line) => marked(mark(step), line)).join('')))
     },
     async end() {
       for (const [key, { filter, rest }] of open) {
         const last = rest + filter.end()
-        if (last !== '') await io.writeError(Buffer.from(`${mark(key)}${closed(last)}\n`))
+        if (last !== '') await io.writeError(Buffer.from(marked(mark(key), last)))
       }
     },
   }
 }
 
-/** One that ends no line would lead back over the mark. */
-const LONE_RETURN = /\r+(?!\r*(?:\n|$))/g
-
-/** Without a return at its end, and with no colour that goes on in the next line. */
-function closed(line: string): string {
-  const text = line.replace(/\r+$/, '')
-  return text.includes('\u001b') ? `${text}\u001b[0m` : text
+/** The mark before each part that a return would write over it, and no colour that goes on. */
+function marked(mark: string, line: string): string {
+  const parts = line.split('\r').filter((part) => part !== '')
+  const shown = parts.length === 0 ? [''] : parts
+  return shown
+    .map((part) => `${mark}${part}${part.includes('\u001b') ? '\u001b[0m' : ''}\n`)
+    .join('')
 }

@@ -7,6 +7,7 @@ import { followOutput, runDirectory } from '../artifacts/index.ts'
 import type { Timeline } from '../events/index.ts'
 import { exitCodeOf, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
 import { getRun, lastEvent, type State } from '../state/index.ts'
+import { createLooks } from './output-looks.ts'
 import type { FollowOptions, StreamFrame } from './runtime.ts'
 
 export interface StreamDeps {
@@ -26,12 +27,13 @@ export async function* streamRun(
 ): AsyncGenerator<StreamFrame> {
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
-  const looks = createLooks(both)
+  const looks = createLooks(both, () => performance.now())
   let eventsOver = !live
   const events = async function* (): AsyncGenerator<StreamFrame> {
     if (!live) yield* storedEvents(deps, id, after)
     else {
       for await (const frame of liveEvents(deps, id, { after, signal: both })) {
+        if (frame.event.type === 'command_started') looks.hurry()
         if (frame.event.type === 'command_completed') await looks.next()
         yield frame
       }
@@ -46,7 +48,7 @@ export async function* streamRun(
     if (live && deps.isAbandoned(id)) stop.abort()
   }, WATCH_MS)
   try {
-    const sources = [events(), outputFrames(deps, id, { isOver, signal: both })]
+    const sources = [events(), outputFrames(deps, id, { isOver, rest: looks.rest, signal: both })]
     yield* merge(sources, () => stop.abort())
     if (signal.aborted) return
     const run = getRun(deps.state.db, id)
@@ -54,33 +56,6 @@ export async function* streamRun(
   } finally {
     clearInterval(watch)
     stop.abort()
-  }
-}
-
-interface Looks {
-  begin(): void
-  /** Settles when a look at the output that began after this call is over. */
-  next(): Promise<void>
-}
-
-function createLooks(signal: AbortSignal): Looks {
-  let begun = 0
-  let waiting: { until: number; settle(): void }[] = []
-  signal.addEventListener('abort', () => {
-    for (const { settle } of waiting) settle()
-  })
-  return {
-    begin() {
-      begun += 1
-      for (const { until, settle } of waiting) if (begun >= until) settle()
-      waiting = waiting.filter(({ until }) => begun < until)
-    },
-    next: () =>
-      new Promise((settle) => {
-        if (signal.aborted) return settle()
-        // The next look begins after this call; when the one after it begins, that one is over.
-        waiting.push({ until: begun + 2, settle })
-      }),
   }
 }
 
@@ -127,7 +102,7 @@ function rests({ db }: State, id: RunId): boolean {
 async function* outputFrames(
   { root }: StreamDeps,
   id: RunId,
-  options: { isOver(): boolean; signal: AbortSignal },
+  options: { isOver(): boolean; rest(): Promise<void>; signal: AbortSignal },
 ): AsyncGenerator<StreamFrame> {
   const pieces = followOutput(runDirectory(root, id).output, { fromStart: true, ...options })
   for await (const { step, stream, offset, data, leftOut } of pieces) {

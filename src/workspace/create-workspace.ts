@@ -6,7 +6,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
-import { type BaseTreeLimits, surveyTree } from './base-tree.ts'
+import { type BaseTreeLimits, type BaseTreeSurvey, surveyTree } from './base-tree.ts'
 import { commitTree } from './commits.ts'
 import { errorCode } from './directory.ts'
 import { openObjectWriter } from './fast-import.ts'
@@ -28,21 +28,29 @@ export interface CreateRequest {
   /** Whom the tree belongs to inside; only root can give it to somebody else. */
   uid: number
   gid: number
-  /** Paths the sandbox must not be able to read. */
-  denyRead(path: string | Uint8Array): boolean
+  /** Paths the sandbox must not be able to read; `undefined` when there is no such rule. */
+  denyRead: ((path: string | Uint8Array) => boolean) | undefined
   history: 'full' | 'head'
   limits: BaseTreeLimits
   nowMs: number
 }
 
+export interface PlacedWorkspace {
+  slot: Slot
+  record: WorkspaceRecord
+  /** Settles when the files are there; rejects, with the slot removed, when they cannot be. */
+  filled: Promise<void>
+}
+
 /**
- * Throws `repository_invalid` or `repository_unsafe` when the tree cannot become a workspace,
+ * Makes the directories, which can be mounted at once, and goes on to fill them. Throws
+ * `repository_invalid` or `repository_unsafe` when the tree cannot become a workspace,
  * `workspace_failed` when the host cannot hold it, `conflict` when the slot is taken.
  */
-export async function createWorkspace(
+export async function placeWorkspace(
   caller: GitCaller,
   request: CreateRequest,
-): Promise<{ slot: Slot; record: WorkspaceRecord }> {
+): Promise<PlacedWorkspace> {
   throwIfCancelled(caller.signal, 'create the workspace')
   // It becomes a file name in the user's repository and part of refs.
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(request.runId)) {
@@ -53,9 +61,16 @@ export async function createWorkspace(
   }
   const slot = slotAt(request.slotDir)
   makeSlot(slot)
+  const placed = await orRemoved(slot, request, place(caller, slot, request))
+  const filled = orRemoved(slot, request, fill(caller, slot, { ...placed, request }))
+  // It may fail before anybody waits for it.
+  filled.catch(() => undefined)
+  return { slot, record: placed.record, filled }
+}
+
+async function orRemoved<T>(slot: Slot, request: CreateRequest, work: Promise<T>): Promise<T> {
   try {
-    const record = await fill(caller, slot, request)
-    return { slot, record }
+    return await work
   } catch (error) {
     await removeSlot(slot.dir, { commonDir: request.source.commonDir, runId: request.runId })
     if (error instanceof OpenExecError) throw explained(error, request.source)
@@ -66,31 +81,23 @@ export async function createWorkspace(
   }
 }
 
-async function fill(
-  caller: GitCaller,
-  slot: Slot,
-  request: CreateRequest,
-): Promise<WorkspaceRecord> {
-  const { source, runId } = request
-  const owner: Ownership = { uid: request.uid, gid: request.gid }
-  const { store } = source
-  const commit = source.commit
-  const [survey, mtimeS] = await together([
-    surveyTree(caller, store, { ...request, tree: source.tree }),
-    commitTimeS(caller, store, { commit, nowMs: request.nowMs }),
-    addWorktreeEntry(caller, source, { slot, runId, commit: source.anchor }),
-  ])
-  const inside = await insideOf(caller, request, survey.denied)
-  await together([
-    writePrivateGitDir(caller, source, { slot, runId, ...inside }).then(() =>
-      packHistory(caller, slot, { source, ...inside }),
-    ),
-    materialise(caller, store, { slot, tree: inside.tree, owner, mtimeS }),
-  ])
+interface Placed {
+  /** Without the submodules, which are known when the tree has been looked through. */
+  record: WorkspaceRecord
+  inside: Inside
+  /** The tree as it was looked through, if it had to be before anything could be mounted. */
+  survey: BaseTreeSurvey | undefined
+}
+
+/** Everything that is mounted by itself, empty where it is a directory. */
+async function place(caller: GitCaller, slot: Slot, request: CreateRequest): Promise<Placed> {
+  const { source, runId, uid, gid, denyRead } = request
+  // What is hidden decides which history can be mounted; where nothing is, that is known already.
+  const survey = denyRead === undefined ? undefined : await surveyOf(caller, request)
+  const inside = await insideOf(caller, request, survey?.denied ?? [])
   fs.writeFileSync(path.join(slot.tree, '.git'), GIT_FILE, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, 'git-file'), GIT_FILE, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, 'no-alternates'), '', { mode: 0o644 })
-  giveAway(slot, owner)
   const record: WorkspaceRecord = {
     version: 1,
     runId,
@@ -99,17 +106,45 @@ async function fill(
     commonDir: source.commonDir,
     objectDirs: [...source.objectDirs],
     objectFormat: source.objectFormat,
-    store: store.gitDir,
+    store: source.store.gitDir,
     baseCommit: source.commit,
     baseTree: source.tree,
     insideCommit: inside.commit,
     history: inside.history,
-    denied: survey.denied,
-    submodules: survey.submodules,
-    ...owner,
+    denied: survey?.denied ?? [],
+    submodules: [],
+    uid,
+    gid,
   }
+  return { record, inside, survey }
+}
+
+async function surveyOf(caller: GitCaller, request: CreateRequest): Promise<BaseTreeSurvey> {
+  const { source, limits, denyRead = () => false } = request
+  return await surveyTree(caller, source.store, { limits, denyRead, tree: source.tree })
+}
+
+async function fill(
+  caller: GitCaller,
+  slot: Slot,
+  { request, record, inside, survey: known }: Placed & { request: CreateRequest },
+): Promise<void> {
+  const { source, runId } = request
+  const { store, commit, anchor } = source
+  const owner: Ownership = { uid: request.uid, gid: request.gid }
+  const [survey, mtimeS] = await together([
+    known ?? surveyOf(caller, request),
+    commitTimeS(caller, store, { commit, nowMs: request.nowMs }),
+    addWorktreeEntry(caller, source, { slot, runId, commit: anchor }),
+    writePrivateGitDir(caller, source, { slot, runId, ...inside }).then(() =>
+      packHistory(caller, slot, { source, ...inside }),
+    ),
+  ])
+  record.submodules = survey.submodules
+  await materialise(caller, store, { slot, tree: inside.tree, owner, mtimeS })
+  giveAway(slot, owner)
+  // Its presence says that the workspace is whole.
   writeRecord(slot, record)
-  return record
 }
 
 /** All at once, and all ended before the first failure is told: what is cleaned up must not grow. */
@@ -179,6 +214,7 @@ function readableFor(uid: number, objectDirs: readonly string[]): boolean {
 function makeSlot(slot: Slot): void {
   try {
     fs.mkdirSync(slot.dir, { mode: 0o700 })
+    fs.mkdirSync(slot.tree, { mode: 0o755 })
     fs.mkdirSync(slot.git, { mode: 0o755 })
     fs.mkdirSync(slot.index, { mode: 0o700 })
   } catch (error) {

@@ -56,6 +56,11 @@ export interface Workspace {
   /** How many paths of the base are hidden from the sandbox. */
   readonly hiddenPaths: number
   readonly store: ObjectStore
+  /**
+   * Settles when the files are there; rejects as `create()` throws, and nothing is left then. All
+   * else that needs files waits for it by itself; commands inside must not begin before.
+   */
+  readonly filled: Promise<void>
   /** What to mount, deeper targets last. */
   mounts(access: {
     workspace: 'read_only' | 'read_write'
@@ -71,15 +76,16 @@ export interface Workspace {
 
 export function workspaceOver(
   program: GitProgram,
-  at: { slot: Slot; record: WorkspaceRecord; now(): number },
+  at: { slot: Slot; record: WorkspaceRecord; filled: Promise<void>; now(): number },
 ): Workspace {
-  const { slot, record } = at
+  const { slot, record, filled } = at
   const { objectFormat, commonDir } = record
   const store: ObjectStore = { gitDir: record.store, objectFormat, commonDir }
   let memory: SnapshotMemory | undefined
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work, work)
+    const before = last
+    const result = filled.then(() => before).then(work)
     last = result.catch(() => undefined)
     return result
   }
@@ -97,9 +103,13 @@ export function workspaceOver(
     baseTree: record.baseTree,
     insideCommit: record.insideCommit,
     history: record.history,
-    submodules: record.submodules.map((path) => nameOf(path).path),
+    // Known once the files are there.
+    get submodules() {
+      return record.submodules.map((path) => nameOf(path).path)
+    },
     hiddenPaths: record.denied.length,
     store,
+    filled,
     mounts: (access) => workspaceMounts(slot, record, access),
     snapshot: (request) => inTurn(async () => shown(await look(request))),
     restore: ({ tree, limits, signal }) =>

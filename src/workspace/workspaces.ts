@@ -10,7 +10,7 @@ import type { BlobReader } from './blob-reader.ts'
 import { createBranch } from './branch.ts'
 import { changedPath, type ChangedPath } from './changed-path.ts'
 import { type CommitRequest, commitTree, storeRef } from './commits.ts'
-import { createWorkspace, type CreateRequest } from './create-workspace.ts'
+import { type CreateRequest, placeWorkspace } from './create-workspace.ts'
 import {
   type DiffBytes,
   type DiffRequest,
@@ -34,6 +34,8 @@ import { readRecord, slotAt } from './slot.ts'
 import { checkGitVersion } from './source-git.ts'
 import { type Workspace, workspaceOver } from './workspace.ts'
 
+type WorkspaceRequest = Omit<CreateRequest, 'limits' | 'nowMs'> & { signal: AbortSignal }
+
 /** `signal` ends every call with `cancelled`, leaving nothing half done. */
 export interface Workspaces {
   /** Version of the host's git. Throws `workspace_failed` when there is none or it is older than 2.39. */
@@ -43,9 +45,9 @@ export interface Workspaces {
   /** Where the results of a repository's runs are kept, without regard to its commits. */
   openStore(repositoryPath: string, signal: AbortSignal): Promise<ObjectStore>
   /** All or nothing; throws as `openSource()` does, and `workspace_failed`. */
-  create(
-    request: Omit<CreateRequest, 'limits' | 'nowMs'> & { signal: AbortSignal },
-  ): Promise<Workspace>
+  create(request: WorkspaceRequest): Promise<Workspace>
+  /** The same as soon as it can be mounted: its files come meanwhile, see `Workspace.filled`. */
+  place(request: WorkspaceRequest): Promise<Workspace>
   /** A workspace made earlier, by this process or another. Throws `not_found`. */
   open(slotDir: string): Workspace
   /** Safe to repeat; quiet when there is nothing. */
@@ -108,6 +110,7 @@ export function createWorkspaces(options: {
   let gitVersion: string | undefined
   const open = async (start: string, signal: AbortSignal) =>
     openRepositoryStore({ program, signal }, stateDir, start)
+  const place = placing(program, options.now)
   return {
     checkGit: (signal) => checkGitVersion(program, signal),
     openSource: async ({ signal, ...request }) => {
@@ -115,15 +118,16 @@ export function createWorkspaces(options: {
       return openSource({ program, signal }, stateDir, request)
     },
     openStore: async (repositoryPath, signal) => (await open(repositoryPath, signal)).store,
-    async create({ signal, ...request }) {
-      const slotDir = realSlot(request.slotDir)
-      const full = { ...request, slotDir, limits: BASE_TREE_LIMITS, nowMs: options.now() }
-      const made = await createWorkspace({ program, signal }, full)
-      return workspaceOver(program, { ...made, now: options.now })
+    async create(request) {
+      const workspace = await place(request)
+      await workspace.filled
+      return workspace
     },
+    place,
     open(slotDir) {
       const slot = slotAt(realSlot(slotDir))
-      return workspaceOver(program, { slot, record: readRecord(slot), now: options.now })
+      const at = { slot, record: readRecord(slot), filled: Promise.resolve(), now: options.now }
+      return workspaceOver(program, at)
     },
     remove: (slotDir) => removeSlot(realSlot(slotDir), undefined),
     sweep: (isLive) => sweepSlots(stateDir, isLive),
@@ -153,6 +157,15 @@ export function createWorkspaces(options: {
       const request = { checkout: found, fileMode, from, to, stateDir }
       return applyToCheckout({ program, signal }, store, request)
     },
+  }
+}
+
+function placing(program: GitProgram, now: () => number): Workspaces['place'] {
+  return async ({ signal, ...request }) => {
+    const slotDir = realSlot(request.slotDir)
+    const full = { ...request, slotDir, limits: BASE_TREE_LIMITS, nowMs: now() }
+    const placed = await placeWorkspace({ program, signal }, full)
+    return workspaceOver(program, { ...placed, now })
   }
 }
 

@@ -11,7 +11,7 @@ import { type FoundRepository } from './find-repository.ts'
 import { sourcePlace } from './open-source.ts'
 import type { Slot } from './slot.ts'
 
-/** Makes the slot's `tree/` a detached worktree at the commit, empty. */
+/** Makes the slot's `tree/`, which is there and may be mounted already, a detached worktree. */
 export async function addWorktreeEntry(
   caller: GitCaller,
   source: FoundRepository,
@@ -25,9 +25,9 @@ export async function addWorktreeEntry(
   if (code !== 0) throw notAdded(source, stderr)
   const entry = entryDir(source.commonDir, runId)
   if (!fs.existsSync(path.join(entry, 'gitdir'))) throw notAdded(source, 'its name is taken')
-  fs.renameSync(named, slot.tree)
+  fs.unlinkSync(path.join(named, '.git'))
+  fs.rmdirSync(named)
   fs.writeFileSync(path.join(entry, 'gitdir'), `${slot.tree}/.git\n`)
-  fs.unlinkSync(path.join(slot.tree, '.git'))
   giveToOwner(source.commonDir, entry)
 }
 

@@ -1,4 +1,5 @@
 /** What a person meets who types something: help, usage errors, the two streams. */
+import { readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { errorOf, openexec, testDirectory, testRepository } from '../helpers/cli.ts'
 
@@ -100,6 +101,23 @@ test('--json prints errors as one object on stdout and nothing on stderr', async
   const known = await openexec(['ps', '--json'], { cwd: place.path })
   expect(known).toMatchObject({ code: 2, stderr: '' })
   expect(errorOf(known)).toMatchObject({ code: 'repository_invalid', hint: expect.any(String) })
+})
+
+test('ps shows no runs where none was ever started, and makes nothing', async () => {
+  using repository = testRepository()
+  const before = repository.digest()
+  const cwd = repository.path
+  const words = await openexec(['ps'], { cwd })
+  expect(words).toMatchObject({ code: 0, stdout: '' })
+  expect(words.stderr).toContain('openexec run')
+  expect(await openexec(['ps', '--json'], { cwd })).toEqual({
+    code: 0,
+    stdout: '{"runs":[]}\n',
+    stderr: '',
+  })
+  expect((await openexec(['ps', '--state', 'nowhere'], { cwd })).code).toBe(2)
+  expect(readdirSync(cwd)).toEqual(['.git', 'README.md'])
+  expect(repository.digest()).toBe(before)
 })
 
 test('--json after -- belongs to the command and changes no output', async () => {

@@ -37,6 +37,7 @@ export interface CliOptions {
   env?: Record<string, string>
   /** Whom the process belongs to, where the tests run as root. */
   user?: { uid: number; gid: number }
+  limitMs?: number
 }
 
 /** Runs `openexec` to its end. */
@@ -51,13 +52,16 @@ interface RunningCli {
   shows(text: string): Promise<void>
 }
 
-function startOpenexec(args: readonly string[], { cwd, env = {}, user }: CliOptions): RunningCli {
+export function startOpenexec(
+  args: readonly string[],
+  { cwd, env = {}, user, limitMs = COMMAND_MS_MAX }: CliOptions,
+): RunningCli {
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
     env: { ...cleanEnvironment(), ...env },
     ...user,
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: COMMAND_MS_MAX,
+    timeout: limitMs,
     killSignal: 'SIGKILL',
   })
   const output = { stdout: '', stderr: '' }

@@ -38,20 +38,47 @@ function registerPs(program: Command, context: CommandContext): void {
     .option('--status <status>', `one of ${RunStatus.options.join(', ')}`)
     .option('--json', 'print one JSON object: {"runs": [...]}')
     .addHelpText('after', PS_HELP)
-    .action((options: ReadOptions & { limit: string; status?: string }) => {
+    .action(async (options: PsOptions) => {
+      const { io } = context
       const limit = wholeNumber('--limit', options.limit, { min: 1, max: 1000 })
       const status = options.status === undefined ? undefined : statusOf(options.status)
-      return using(context, { ...READ, from: options }, async ({ client }) => {
-        const query = { limit: String(limit), ...(status !== undefined && { status }) }
-        const { runs } = await bodyOf(client.v1.runs.$get({ query }))
-        if (options.json === true) return printJson(context.io, { runs })
-        printTable(
-          context.io,
-          ['RUN', 'STATUS', 'BLUEPRINT', 'STARTED', 'TOOK', 'TASK'],
-          runs.map((run) => rowOf(context, run)),
+      const query = { limit: String(limit), ...(status !== undefined && { status }) }
+      const runs = await listRuns(context, options, query)
+      if (options.json === true) return printJson(io, { runs })
+      if (runs.length === 0)
+        return io.err(
+          status === undefined ? 'No runs yet: start one with `openexec run`' : 'No runs',
         )
-      })
+      printTable(
+        io,
+        ['RUN', 'STATUS', 'BLUEPRINT', 'STARTED', 'TOOK', 'TASK'],
+        runs.map((run) => rowOf(context, run)),
+      )
     })
+}
+
+interface PsOptions extends ReadOptions {
+  limit: string
+  status?: string
+}
+
+async function listRuns(
+  context: CommandContext,
+  options: PsOptions,
+  query: { limit: string; status?: RunStatus },
+): Promise<Run[]> {
+  try {
+    return await using(context, { ...READ, from: options }, async ({ client }) => {
+      const { runs } = await bodyOf(client.v1.runs.$get({ query }))
+      return runs
+    })
+  } catch (error) {
+    // A repository in which nothing was ever run has no runs; a place that was named must exist.
+    const named = options.state !== undefined || options.repo !== undefined
+    const isMissing = error instanceof OpenExecError && error.details?.['missing'] !== undefined
+    if (isMissing && !named) return []
+    throw error
+  }
 }
 
 const PS_HELP = `
