@@ -1,7 +1,7 @@
 /** One file's hunks against one file's content: all of them fit, or none is applied. */
 import { createHash } from 'node:crypto'
 import { type FileText, joinFile, splitFile, withBom } from './byte-text.ts'
-import type { Hunk, Judged, MatchTier } from './edit.ts'
+import { type Hunk, type Judged, type MatchTier, reject } from './edit.ts'
 import { notFound, tooMany } from './explain-mismatch.ts'
 import { type Cursor, locateHunk } from './match-hunk.ts'
 import { reindent, reindentation } from './reindent.ts'
@@ -13,6 +13,9 @@ export interface HunkMatch {
   line: number
   tier: MatchTier | 'already_applied'
 }
+
+/** Each hunk is looked for in the whole file, to know that there is one place only. */
+const LINES_SEARCHED_MAX = 50_000_000
 
 interface Placed {
   hunk: Hunk
@@ -27,6 +30,13 @@ export function applyHunks(
   hunks: readonly Hunk[],
 ): Judged<{ text: string; matches: HunkMatch[] }> {
   const file = splitFile(text)
+  if (hunks.length * file.lines.length > LINES_SEARCHED_MAX)
+    return reject({
+      code: 'patch_too_large',
+      file: path,
+      message: `it has ${hunks.length} hunks for a file of ${file.lines.length} lines`,
+      next_action: 'Write the file anew instead, or join hunks that lie close together',
+    })
   const placed: Placed[] = []
   const matches: HunkMatch[] = []
   let cursor: Cursor = { from: 0, shift: 0 }

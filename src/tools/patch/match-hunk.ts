@@ -33,6 +33,8 @@ export function locateHunk(file: FileText, hunk: Hunk, cursor: Cursor): Located 
   for (const tier of MATCH_TIERS) {
     const candidates = candidatesAt(file, hunk, { tier, from: cursor.from })
     if (candidates.length === 0) continue
+    if (tier === 'indent' && isTooMuch(candidates, hunk))
+      return { kind: 'ambiguous', indexes: candidates }
     const index = choose(candidates, { file, hunk, cursor })
     return index === undefined
       ? { kind: 'ambiguous', indexes: candidates }
@@ -66,11 +68,19 @@ function candidatesAt(
   // A side that ends the file without a newline can stand nowhere but at its end.
   const placed = hunk.oldNoNewline || hunk.newNoNewline ? ending : found
   if (hunk.oldNoNewline && file.finalNewline && tier === 'exact') return []
-  if (tier !== 'indent') return placed
+  // Of so many, more than one fits, and the first of many is never taken.
+  if (tier !== 'indent' || isTooMuch(placed, hunk)) return placed
   return placed.filter((index) => {
     const there = file.lines.slice(index, index + hunk.oldLines.length)
     return reindentation(there, hunk.oldLines) !== undefined
   })
+}
+
+/** Lines compared at most to see whether blocks differ by their indentation alone. */
+const LINES_COMPARED_MAX = 2_000_000
+
+function isTooMuch(candidates: readonly number[], hunk: Hunk): boolean {
+  return candidates.length > 1 && candidates.length * hunk.oldLines.length > LINES_COMPARED_MAX
 }
 
 const keysOfFile = new WeakMap<FileText, Map<MatchTier, readonly string[]>>()

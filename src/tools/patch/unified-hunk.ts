@@ -42,7 +42,11 @@ export function parseHunk(lines: PatchLines, counts: Counts): Judged<Hunk> {
     lines.moveTo(body)
     return { ok: true, value: { ...readToNextHeader(lines), hintLine, anchor, atEnd: false } }
   }
-  const anchor = head.replace(/^@@+/, '').replace(/@@.*$/, '').trim()
+  // Not by a pattern: a line of a million marks would be looked through from each of them.
+  const [anchor = ''] = head
+    .replace(/^@@+/, '')
+    .split('@@', 1)
+    .map((text) => text.trim())
   const value = {
     ...readToNextHeader(lines),
     hintLine: undefined,
