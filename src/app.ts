@@ -149,8 +149,10 @@ function openRuntime({ log }: AppOptions, shared: Shared): { runtime: Runtime; d
     load: (run) => loadRun(environment, run),
     watch: (id, until) => executionSignal({ state, now }, id, until),
   })
-  const executing = new Set<RunId>()
-  const runtime = createRuntime({ ...base, engine, executing, keepSource: sources.keep })
+  const checkModelScript = async (scriptFile: string) =>
+    void (await selectModel({ scriptFile, callsBefore: 0 }))
+  const keepSource = sources.keep
+  const runtime = createRuntime({ ...base, engine, keepSource, checkModelScript })
   return {
     runtime,
     dispose() {

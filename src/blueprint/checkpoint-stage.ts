@@ -26,16 +26,19 @@ export async function checkpointStage(
   const tree = GitOid.parse(snapshot.tree)
   const violations = violationsOf(deps, opened, { attempt, snapshot })
   const changed = snapshot.changed.length
-  if (tree === baseTree) return { tree, commit: undefined, changed, violations }
+  const made = { tree, changed, violations }
+  if (tree === baseTree) return { ...made, commit: undefined, diff: undefined }
   const parent = workspace.baseCommit
   const { workspaces } = deps
   const request = { runId: run.id, number, tree, parent, signal }
   const commit = GitOid.parse(await workspaces.checkpoint(workspace.store, request))
-  return { tree, commit, changed, violations }
+  const range = { from: workspace.baseTree, to: tree, signal }
+  const { files, insertions, deletions } = await workspaces.diffSummary(workspace.store, range)
+  return { ...made, commit, diff: { files, insertions, deletions } }
 }
 
 export function unchanged({ baseTree }: StageAttempt): Checkpoint {
-  return { tree: baseTree, commit: undefined, changed: 0, violations: [] }
+  return { tree: baseTree, commit: undefined, changed: 0, diff: undefined, violations: [] }
 }
 
 interface Seen {

@@ -161,7 +161,7 @@ describe('executeRun() told to stop', () => {
     const stop = new AbortController()
     const checkpoint = async () => {
       stop.abort(new OpenExecError('cancelled', 'Cancelled'))
-      return { tree: BASE_TREE, commit: undefined, changed: 0, violations: [] }
+      return { tree: BASE_TREE, commit: undefined, changed: 0, diff: undefined, violations: [] }
     }
     const run = await world.execute({ environment: { checkpoint }, signal: stop.signal })
     expect(run.status).toBe('cancelled')

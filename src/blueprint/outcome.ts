@@ -1,5 +1,6 @@
 /** How a stage or a run ended, and how errors become that: a closed table, by code only. */
 import {
+  type DiffStat,
   type ErrorCode,
   type GitOid,
   type JsonObject,
@@ -24,6 +25,8 @@ export interface Checkpoint {
   commit: GitOid | undefined
   /** Paths that differ from the tree the attempt began with. */
   changed: number
+  /** What the run has changed so far, where the attempt changed something. */
+  diff: DiffStat | undefined
   /** Changed paths that policy forbids, for people. */
   violations: string[]
 }

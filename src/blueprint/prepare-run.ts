@@ -2,20 +2,16 @@
  * Everything that can be known before a run exists: repository, blueprint, policy, confinement,
  * image. Nothing is written to state; what is wrong is told at once, and no run comes of it.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { NO_PROJECT, planProject, type ProjectPlan } from '../actions/index.ts'
 import {
   compileConfinement,
-  defaultPolicy,
   overridePolicy,
   type Policy,
   policySnapshot,
-  readPolicy,
   stageMode,
-  widenings,
 } from '../policy/index.ts'
-import { OpenExecError, type RunRequest, YAML_BYTES_MAX } from '../schema/index.ts'
+import { OpenExecError, type RunRequest } from '../schema/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
 import { routeRequest } from '../router/index.ts'
 import type { Source, Workspaces } from '../workspace/index.ts'
@@ -24,12 +20,15 @@ import type { FrozenRun } from './frozen-run.ts'
 import type { Plan } from './plan.ts'
 import { plainText } from './plain-text.ts'
 import { needsProject, readBaseText } from './plan-project.ts'
+import { POLICY_FILE, policyFrom } from './policy-file.ts'
 import { describePrices, describeTools } from './program-facts.ts'
 
 export interface PrepareDeps {
   workspaces: Workspaces
   sandboxes: Sandboxes
   blueprints: Catalog
+  /** Throws `config_invalid` for a script of the scripted model that cannot be used. */
+  checkModelScript(file: string): Promise<void>
 }
 
 export interface PreparedRun extends FrozenRun {
@@ -40,8 +39,6 @@ export interface PreparedRun extends FrozenRun {
   notices: string[]
 }
 
-const POLICY_FILE = 'openexec.policy.yaml'
-
 /** Throws whatever is wrong with the request, each with its own code and remedy. */
 export async function prepareRun(
   deps: PrepareDeps,
@@ -50,6 +47,9 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const chosen = chooseBlueprint(request, deps.blueprints)
   const { plan: shipped } = findBlueprint(chosen.blueprint, deps.blueprints)
+  const { modelScript } = request
+  if (modelScript !== undefined && shipped.stages.some(({ type }) => type === 'agent'))
+    await deps.checkModelScript(modelScript)
   const { repo, ref, includeDirty, image: named } = request
   // The engine is asked while git is; what is wrong with the repository is told first.
   const facts = begun(deps.sandboxes.facts({ signal }))
@@ -109,7 +109,7 @@ function chooseBlueprint(
 
 /** The file that was named, else the one in the checkout if it only narrows, else the built-in. */
 function policyOf(request: RunRequest, root: string): Policy {
-  const base = basePolicy(request.policyFile, join(root, POLICY_FILE))
+  const base = policyFrom({ named: request.policyFile, found: join(root, POLICY_FILE) })
   if (base.secrets.length > 0)
     throw new OpenExecError(
       'confinement_unsupported',
@@ -120,43 +120,6 @@ function policyOf(request: RunRequest, root: string): Policy {
     )
   const { sandbox, timeoutMs } = request
   return overridePolicy(base, { from: 'operator', sandbox, timeoutMs })
-}
-
-function basePolicy(named: string | undefined, found: string): Policy {
-  if (named !== undefined) return readPolicy({ file: named, text: readText(named, 0) })
-  // A repository could have its policy file point to any file of its user.
-  if (lstatSync(found, { throwIfNoEntry: false }) === undefined) return defaultPolicy()
-  return foundPolicy(readPolicy({ file: found, text: readText(found, constants.O_NOFOLLOW) }))
-}
-
-function foundPolicy(policy: Policy): Policy {
-  const wider = widenings(policy)
-  if (wider.length === 0) return policy
-  throw new OpenExecError(
-    'policy_denied',
-    `Cannot use policy "${POLICY_FILE}" of the repository as it is: it gives more than the built-in policy (${wider.join('; ')})`,
-    { hint: `If you trust who wrote it, name it: --policy ${POLICY_FILE}` },
-  )
-}
-
-/** At most one byte more than is allowed, so that the YAML door sees and names an oversized file. */
-function readText(path: string, flags: number): string {
-  try {
-    // Without waiting for anybody to write: it may be a pipe.
-    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | flags)
-    try {
-      if (!fstatSync(file).isFile()) throw new Error('It is no regular file')
-      const buffer = Buffer.alloc(YAML_BYTES_MAX + 1)
-      return buffer.toString('utf8', 0, readSync(file, buffer, 0, buffer.length, 0))
-    } finally {
-      closeSync(file)
-    }
-  } catch (cause) {
-    throw new OpenExecError('policy_invalid', `Cannot read policy "${path}"`, {
-      hint: 'Name a regular file that exists and can be read',
-      cause,
-    })
-  }
 }
 
 /** Every stage with the mode it will have. Throws `policy_denied` for one wider than the policy. */

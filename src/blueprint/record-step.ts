@@ -97,8 +97,15 @@ const BY_THE_WAY: readonly ArtifactType[] = ['output', 'tool_output', 'transcrip
 
 function checkpointEvents({ stage, attempt }: StageAttempt, { checkpoint }: Attempted): NewEvent[] {
   if (checkpoint?.commit === undefined) return []
-  const { tree, commit, changed } = checkpoint
-  return [{ type: 'checkpoint', stage: stage.id, attempt, payload: { tree, commit, changed } }]
+  const { tree, commit, changed, diff } = checkpoint
+  return [
+    {
+      type: 'checkpoint',
+      stage: stage.id,
+      attempt,
+      payload: { tree, commit, changed, ...(diff !== undefined && { diff }) },
+    },
+  ]
 }
 
 interface Ending {

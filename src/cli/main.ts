@@ -7,6 +7,7 @@ import type { Io } from './io.ts'
 import { paint, printJson } from './print.ts'
 import { openProcessIo } from './process-io.ts'
 import { createProgram } from './program.ts'
+import { safeText } from './terminal.ts'
 
 const USAGE_EXIT = 2
 
@@ -42,8 +43,8 @@ function reportFailure(io: Io, error: unknown, json: boolean): number {
   const body = toErrorBody(error)
   if (json) printJson(io, { error: body })
   else {
-    io.err(`${paint(io, 'red', 'error')}: ${shortened(body.message)}`)
-    if (body.hint !== undefined) io.err(`  ${body.hint.replaceAll('\n', '\n  ')}`)
+    io.err(`${paint(io, 'red', 'error')}: ${safeText(shortened(body.message))}`)
+    if (body.hint !== undefined) io.err(`  ${safeText(body.hint).replaceAll('\n', '\n  ')}`)
   }
   if (!(error instanceof OpenExecError))
     io.err(error instanceof Error ? (error.stack ?? error.message) : String(error))

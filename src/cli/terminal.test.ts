@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createTerminalFilter, safeLine } from './terminal.ts'
+import { createTerminalFilter, safeLine, safeText } from './terminal.ts'
 
 const ESC = '\u001b'
 
@@ -58,4 +58,8 @@ test('createTerminalFilter() holds back a bounded piece of an endless sequence',
 
 test('safeLine() leaves one line without control characters', () => {
   expect(safeLine(`a\n${ESC}[31mb\u0000`)).toBe('a ␛[31mb')
+})
+
+test('safeText() keeps lines and nothing that moves, hides or rewrites', () => {
+  expect(safeText(`a\r\n\tb${ESC}]0;x\u0007\rc\u009b2J\u202e`)).toBe('a\n\tb␛]0;xc2J')
 })

@@ -69,7 +69,12 @@ function conceals(sequence: string): boolean {
 
 /** One line of untrusted text: no control character at all. */
 export function safeLine(text: string): string {
-  return plainText(text.replaceAll(ESC, '␛')).replace(/[\r\n\t]+/g, ' ')
+  return safeText(text).replace(/[\r\n\t]+/g, ' ')
+}
+
+/** Untrusted text of several lines: none can be written over, and nothing but text reaches the terminal. */
+export function safeText(text: string): string {
+  return plainText(text.replaceAll(ESC, '␛')).replaceAll('\r', '')
 }
 
 /** Control and invisible direction characters removed; line ends and tabs stay. */

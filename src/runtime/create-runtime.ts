@@ -43,8 +43,6 @@ export interface RuntimeDeps extends PrepareDeps {
   timeline: Timeline
   artifacts: Artifacts
   engine: Engine
-  /** Runs that this process executes just now. */
-  executing: Set<RunId>
   /** Takes secrets out of a text. */
   redact(text: string): string
   /** Keeps what was seen of the repository for the execution that follows. */

@@ -7,9 +7,19 @@ import { ownerState, processOwner } from '../sandbox/index.ts'
 import { claimRun, getRun, listApprovals, releaseRun } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 
+/**
+ * Runs that this process executes just now. One set for the whole process, as the owner that a run's
+ * row names is the process and not one of its states.
+ */
+const executing = new Set<RunId>()
+
+export function isExecutedHere(id: RunId): boolean {
+  return executing.has(id)
+}
+
 /** Takes the run over, unless a living process has it; gives it up whatever happens. */
 export async function executeRun(deps: RuntimeDeps, id: RunId, caller: AbortSignal): Promise<Run> {
-  const { state, engine, executing } = deps
+  const { state, engine } = deps
   const run = getRun(state.db, id)
   const owner = processOwner()
   if (!isFree(run) || !claimRun(state.db, id, { owner, expectedOwner: run.owner }))

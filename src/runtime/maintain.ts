@@ -15,7 +15,7 @@ import {
   removeSandbox,
 } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
-import { hasEnded } from './execute.ts'
+import { hasEnded, isExecutedHere } from './execute.ts'
 import type { GcOptions, GcReport, RecoveryReport } from './runtime.ts'
 
 /** A blob younger than this may belong to a row that is about to be written. */
@@ -26,7 +26,7 @@ const RUNS_MAX = 1_000_000
 export function pauseInterrupted(deps: RuntimeDeps): RunId[] {
   const { state } = deps
   return listUnfinishedRuns(state.db).flatMap(({ id, owner }) => {
-    if (!isInterrupted(deps, getRun(state.db, id))) return []
+    if (!isInterrupted(getRun(state.db, id))) return []
     const paused = state.transact((tx) => {
       if (!claimRun(tx, id, { owner: undefined, expectedOwner: owner })) return false
       return pauseIdleRun(deps, tx, id)
@@ -36,9 +36,9 @@ export function pauseInterrupted(deps: RuntimeDeps): RunId[] {
 }
 
 /** A process can also fail to write how a run ended, and live on. */
-function isInterrupted({ executing }: RuntimeDeps, { id, owner, status }: Run): boolean {
+function isInterrupted({ id, owner, status }: Run): boolean {
   if (owner === undefined) return status === 'running'
-  if (owner === processOwner()) return !executing.has(id)
+  if (owner === processOwner()) return !isExecutedHere(id)
   return ownerState(owner) === 'dead'
 }
 

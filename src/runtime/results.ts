@@ -1,6 +1,6 @@
 /** What a run made: its result as data, its changes as text, and bringing them home. */
 import {
-  type DiffStat,
+  DiffStat,
   exitCodeOf,
   OpenExecError,
   type Run,
@@ -8,7 +8,7 @@ import {
   type RunResult,
   TERMINAL_STATUSES,
 } from '../schema/index.ts'
-import { getRun, listArtifacts, listSteps } from '../state/index.ts'
+import { getRun, listArtifacts, listSteps, readEventsOfType } from '../state/index.ts'
 import type { ObjectStore } from '../workspace/index.ts'
 import { quotePath } from './quote-path.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
@@ -100,7 +100,7 @@ export async function applyRun(
       'conflict',
       `Cannot apply run "${id}": it has not ended (${run.status})`,
     )
-  if (run.reason === 'policy_violation')
+  if (listSteps(deps.state.db, id).some(({ reason }) => reason === 'policy_violation'))
     throw new OpenExecError(
       'policy_denied',
       `Cannot apply run "${id}": it changed what policy forbids`,
@@ -120,9 +120,15 @@ function treesOf({ baseTree, headTree }: Run): { from: string; to: string } | un
   return { from: baseTree, to: headTree }
 }
 
+/** As it was counted at the checkpoint, so that a run can be shown where its repository is not. */
 async function statOf(deps: RuntimeDeps, run: Run): Promise<DiffStat> {
   const trees = treesOf(run)
   if (trees === undefined) return NO_CHANGE
+  const checkpoint = readEventsOfType(deps.state.db, run.id, 'checkpoint').findLast(
+    ({ payload }) => payload['tree'] === trees.to,
+  )
+  const counted = DiffStat.safeParse(checkpoint?.payload['diff'])
+  if (counted.success) return counted.data
   const signal = AbortSignal.timeout(DIFF_TIMEOUT_MS)
   const store = await openStore(deps, run, signal)
   const { files, insertions, deletions } = await deps.workspaces.diffSummary(store, {

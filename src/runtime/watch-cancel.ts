@@ -4,7 +4,7 @@
  */
 import type { ExecutionSignal } from '../blueprint/index.ts'
 import { OpenExecError, type RunId } from '../schema/index.ts'
-import { getRun, type State } from '../state/index.ts'
+import { isCancelRequested, type State } from '../state/index.ts'
 
 const POLL_MS = 200
 /** What a timer can wait for. */
@@ -54,7 +54,7 @@ function deadlineError(wallMs: number): OpenExecError {
 /** A database that cannot be read just now is no reason to stop: whoever needs it next will say so. */
 function isCancelled(state: State, id: RunId): boolean {
   try {
-    return getRun(state.db, id).cancelRequested
+    return isCancelRequested(state.db, id)
   } catch {
     return false
   }

@@ -1,6 +1,6 @@
 export { findEngine } from './connect.ts'
 export type { EngineFacts } from './engine-facts.ts'
-export { OWN_IMAGES, type ResolvedImage } from './images.ts'
+export { OWN_IMAGES } from './images.ts'
 export type { SandboxSpec } from './open.ts'
 export { ownerState, processOwner } from './process-owner.ts'
 export type { DirectoryEntry, ExecRequest, Sandbox } from './sandbox.ts'

@@ -57,7 +57,7 @@ export interface OpenContext {
   /** Epoch `ms` */
   now: number
   log: Log
-  /** The sandbox is off the engine. */
+  /** Nobody uses the sandbox any more. */
   onGone(): void
 }
 
@@ -185,9 +185,10 @@ async function makeReady(
     dispose: async () => {
       life.abort()
       up.stream.destroy()
+      // Whether or not it went: one that could not be removed is nobody's, and the reaper takes it.
+      context.onGone()
       await removeContainer(engine, container.id)
       await rm(directory, { recursive: true, force: true })
-      context.onGone()
     },
   })
   if (spec.measure !== undefined)

@@ -15,7 +15,7 @@ import {
 import { fileDoor, type PipeFiles } from './pipe-file-door.ts'
 import type { Link, PipeEnds } from './pipe-link.ts'
 import { execPayload, type Hello } from './protocol-messages.ts'
-import { EXEC_BYTES_MAX, TO } from './protocol.ts'
+import { EXEC_ARGS_MAX, EXEC_BYTES_MAX, EXEC_VARIABLES_MAX, TO } from './protocol.ts'
 
 export interface PipeOptions {
   /** 64 lower-case hex digits: a secret of this sandbox, the same for every attach to it. */
@@ -124,9 +124,19 @@ function assertSendable(request: PipeExec, payload: readonly Buffer[]): void {
           ? `its directory "${request.cwd}" is not absolute`
           : bytes > EXEC_BYTES_MAX
             ? `arguments and environment are ${bytes} bytes, at most ${EXEC_BYTES_MAX} allowed`
-            : undefined
+            : tooMany(request)
   if (wrong !== undefined)
     throw new OpenExecError('bad_request', `Cannot run a command in the sandbox: ${wrong}`)
+}
+
+/** What the supervisor would take for a violation of the protocol. */
+function tooMany({ argv, env }: PipeExec): string | undefined {
+  const variables = Object.keys(env).length
+  if (argv.length > EXEC_ARGS_MAX)
+    return `it has ${argv.length} arguments, at most ${EXEC_ARGS_MAX} allowed`
+  if (variables > EXEC_VARIABLES_MAX)
+    return `it has ${variables} variables, at most ${EXEC_VARIABLES_MAX} allowed`
+  return undefined
 }
 
 async function untilEnd(

@@ -13,6 +13,9 @@ export const MARKER_BYTES = 32
 /** Bytes of a stream in one frame. */
 export const DATA_BYTES_MAX = 64 * 1024
 export const EXEC_BYTES_MAX = 1024 * 1024
+/** Arguments and variables of one command. */
+export const EXEC_ARGS_MAX = 16_384
+export const EXEC_VARIABLES_MAX = 8192
 /** Bytes of one output stream that may be unacknowledged, and so at most held here. */
 export const OUTPUT_WINDOW = 512 * 1024
 /** Bytes of one input stream that may be on their way. */

@@ -8,10 +8,15 @@ type Place = { line: number; column: number }
 
 export interface IssueContext {
   document: Document.Parsed
+  /** What the document holds. */
+  value: unknown
   schema: z.ZodType
   at(offset: number): Place
   locate(path: Path): Place
 }
+
+/** Unknown keys told of one map; each is looked for among its keys. */
+const UNKNOWN_KEYS_MAX = 100
 
 /** One finding per issue, one per unknown key; unions speak for the branch that fits best. */
 export function issueFindings(error: z.ZodError, context: IssueContext): Finding[] {
@@ -20,7 +25,7 @@ export function issueFindings(error: z.ZodError, context: IssueContext): Finding
 
 function findingsOf(issue: z.core.$ZodIssue, path: Path, context: IssueContext): Finding[] {
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => unknownKey(key, path, context))
+    return issue.keys.slice(0, UNKNOWN_KEYS_MAX).map((key) => unknownKey(key, path, context))
   const branch = issue.code === 'invalid_union' ? bestBranch(issue.errors) : undefined
   if (branch !== undefined)
     return branch.flatMap((nested) => findingsOf(nested, [...path, ...nested.path], context))
@@ -50,7 +55,7 @@ function wordsOf(issue: z.core.$ZodIssue): string {
 }
 
 function unknownKey(key: string, path: Path, context: IssueContext): Finding {
-  const known = knownKeys(context.schema, path, context.document.toJS({ maxAliasCount: 0 }))
+  const known = knownKeys(context.schema, path, context.value)
   const hint = known.length === 0 ? '' : ` (known: ${known.join(', ')})`
   return {
     code: 'unknown_key',

@@ -281,3 +281,12 @@ function indented(levels: number): string {
     'b'
   )
 }
+
+test('parseYaml() is quick on thousands of unknown keys', () => {
+  const text = Array.from({ length: 7000 }, (_, index) => `k${index}: 1\n`).join('')
+  const started = performance.now()
+  expect(() =>
+    parseYaml({ file: 'x', text }, z.strictObject({ a: z.number() }), 'config_invalid'),
+  ).toThrow('Unknown key "k0"')
+  expect(performance.now() - started).toBeLessThan(2000)
+})

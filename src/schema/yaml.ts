@@ -66,9 +66,10 @@ export function parseYaml<Schema extends z.ZodType>(
     }
     return at(document.contents?.range[0] ?? 0)
   }
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 0 }))
+  const value: unknown = document.toJS({ maxAliasCount: 0 })
+  const parsed = schema.safeParse(value)
   if (parsed.success) return { value: parsed.data, locate }
-  const context = { document, schema, at, locate }
+  const context = { document, value, schema, at, locate }
   throw findingsError(source.file, issueFindings(parsed.error, context), code)
 }
 

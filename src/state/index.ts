@@ -30,6 +30,7 @@ export {
   claimRun,
   getRun,
   insertRun,
+  isCancelRequested,
   latestRunOfTask,
   listRuns,
   listUnfinishedRuns,

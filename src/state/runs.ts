@@ -30,6 +30,14 @@ const selectRun = prepared((db) =>
     .prepare(),
 )
 
+const selectCancel = prepared((db) =>
+  db
+    .select({ cancelRequested: runs.cancelRequested })
+    .from(runs)
+    .where(eq(runs.id, sql.placeholder('id')))
+    .prepare(),
+)
+
 export function insertRun(db: Db, run: Run): void {
   db.insert(runs).values(run).run()
 }
@@ -44,6 +52,11 @@ export function getRun(db: Db, id: RunId): Run {
 /** Who executes a run; undefined when nobody does, or there is no such run. */
 export function ownerOfRun(db: Db, id: RunId): string | undefined {
   return selectRun(db).get({ id })?.owner ?? undefined
+}
+
+/** Without the rest of the row, which may be large; false when there is no such run. */
+export function isCancelRequested(db: Db, id: RunId): boolean {
+  return selectCancel(db).get({ id })?.cancelRequested ?? false
 }
 
 /** Newest first. */

@@ -235,8 +235,10 @@ dockerTest(
   'the changes of a run hide in no diff: attributes of the tree do not count',
   async () => {
     await using repository = hostileRepository({ 'lib.js': 'safe()\n' })
+    // Of the same length and with the old time: a look at both would see nothing.
     const { result } = await repository.shell(
-      `printf '* -diff\\n*.js binary linguist-generated\\n' > .gitattributes; echo 'evil()' > lib.js`,
+      `printf '* -diff\\n*.js binary linguist-generated\\n' > .gitattributes
+       touch -r lib.js /tmp/time; printf 'evil()\\n' > lib.js; touch -r /tmp/time lib.js`,
     )
     const shown = (await repository.openexec('diff', result.run)).stdout.toString()
     expect(shown).toContain('+evil()')

@@ -208,6 +208,17 @@ dockerTest('list() gives names as bytes, whatever they hold', async () => {
   ])
 })
 
+dockerTest(
+  'exec() refuses more arguments than the protocol has, and the sandbox goes on',
+  async () => {
+    const many = Array.from({ length: 16_384 }, () => 'x')
+    await expect(run(sandbox, ['/bin/true', ...many])).rejects.toMatchObject({
+      code: 'bad_request',
+    })
+    expect(await run(sandbox, ['/bin/true', ...many.slice(1)])).toMatchObject({ exitCode: 0 })
+  },
+)
+
 dockerTest('readFile() follows no link, opens no FIFO and reads no more than asked', async () => {
   await run(
     sandbox,

@@ -170,6 +170,18 @@ stages:
     expect(timelineOf(ended)).toEqual(WHOLE)
   })
 
+  dockerTest('a run can be shown where its repository is not', async () => {
+    const world = await open()
+    const { run, result } = await world.shell('echo x > made')
+    const [here, away] = [join(world.repo, '.git'), join(world.repo, 'away')]
+    fs.renameSync(here, away)
+    const param = { id: run.id }
+    const shown = await world.client.v1.runs[':id'].result.$get({ param })
+    fs.renameSync(away, here)
+    expect(await shown.json()).toEqual(result)
+    expect(result.diff).toEqual({ files: 1, insertions: 1, deletions: 0 })
+  })
+
   dockerTest('memory over its limit ends out_of_memory', async () => {
     const world = await open()
     world.write('tight.policy.yaml', 'version: 1\nlimits: { memory: 64MB }\n')

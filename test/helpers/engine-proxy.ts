@@ -18,7 +18,11 @@ export interface EngineProxy {
   close(): Promise<void>
 }
 
-export async function engineProxy(realEndpoint: string): Promise<EngineProxy> {
+/** `rewrite` sees every piece on its way to the engine. */
+export async function engineProxy(
+  realEndpoint: string,
+  rewrite: (chunk: Buffer) => Buffer = (chunk) => chunk,
+): Promise<EngineProxy> {
   const directory = mkdtempSync(join(tmpdir(), 'engine-'))
   const path = join(directory, 'engine.sock')
   const open = new Set<Socket>()
@@ -32,7 +36,7 @@ export async function engineProxy(realEndpoint: string): Promise<EngineProxy> {
     ] as const) {
       open.add(one)
       one.on('data', (chunk: Buffer) => {
-        if (!isFrozen) other.write(chunk)
+        if (!isFrozen) other.write(one === near ? rewrite(chunk) : chunk)
       })
       one.on('end', () => other.end())
       one.on('error', () => other.destroy())

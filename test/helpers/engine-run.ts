@@ -110,7 +110,7 @@ function environmentOf(
       const play = playOf(attempt)
       const violations = 'violations' in play ? [...(play.violations ?? [])] : []
       const tree = treeOf(`${attempt.baseTree} ${attempt.stage.id}`)
-      return { tree, commit: treeOf(`commit ${tree}`), changed: 1, violations }
+      return { tree, commit: treeOf(`commit ${tree}`), changed: 1, diff: undefined, violations }
     },
     restore: async (tree) => void log.push(`restore ${tree.slice(0, 7)}`),
     close: async () => void log.push('close'),

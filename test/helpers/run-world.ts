@@ -13,7 +13,7 @@ import { afterEach } from 'vitest'
 import { type App, openApp } from '../../src/app.ts'
 import { bodyOf, type Client, createClient } from '../../src/cli/client.ts'
 import { followRun } from '../../src/cli/follow.ts'
-import { readConfig } from '../../src/config.ts'
+import { type Config, readConfig } from '../../src/config.ts'
 import { Event, type Run, RunId, RunRequest, type RunResult } from '../../src/schema/index.ts'
 import { getRun, openState } from '../../src/state/index.ts'
 import { leftOf } from './run-looks.ts'
@@ -59,7 +59,10 @@ export interface RunWorld {
 }
 
 /** Worlds of one file; each is closed and looked at after its test. */
-export function runWorlds(): (files?: Record<string, string>) => Promise<RunWorld> {
+export function runWorlds(): (
+  files?: Record<string, string>,
+  endpoint?: string,
+) => Promise<RunWorld> {
   const worlds: RunWorld[] = []
   afterEach(async () => {
     for (const world of worlds.splice(0)) {
@@ -69,14 +72,14 @@ export function runWorlds(): (files?: Record<string, string>) => Promise<RunWorl
       if (left.length > 0) throw new Error(`Left behind: ${left.join('; ')}`)
     }
   }, 60_000)
-  return async (files = { 'README.md': '# test\n' }) => {
-    const world = openWorld(files)
+  return async (files = { 'README.md': '# test\n' }, endpoint) => {
+    const world = openWorld(files, endpoint)
     worlds.push(world)
     return world
   }
 }
 
-function openWorld(files: Record<string, string>): RunWorld {
+function openWorld(files: Record<string, string>, endpoint: string | undefined): RunWorld {
   const repo = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'openexec-run-')))
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: repo, stdio: 'pipe' }).toString()
@@ -98,7 +101,7 @@ function openWorld(files: Record<string, string>): RunWorld {
   const stop = new AbortController()
   const open = (): App =>
     openApp({
-      config: readConfig(),
+      config: configOf(endpoint),
       stateDir,
       cwd: repo,
       log: { info: () => {}, warn: (line) => warnings.push(line) },
@@ -124,6 +127,12 @@ function openWorld(files: Record<string, string>): RunWorld {
     },
     close: () => app.close(),
   }
+}
+
+function configOf(endpoint: string | undefined): Config {
+  const config = readConfig()
+  if (endpoint === undefined) return config
+  return { ...config, engine: { ...config.engine, DOCKER_HOST: endpoint } }
 }
 
 const CHILD = fileURLToPath(new URL('./run-child.ts', import.meta.url))

@@ -5,6 +5,7 @@
  */
 import { byteString, type FileText, joinFile, shown, splitFile } from './byte-text.ts'
 import { type Edit, type Judged, reject } from './edit.ts'
+import { findText } from './find-text.ts'
 import { TELLING_LENGTH } from './match-hunk.ts'
 import { hunkOf } from './parse-envelope.ts'
 
@@ -36,7 +37,7 @@ export function replaceText(
   const text = byteString(content)
   const file = splitFile(text)
   const wanted = { old: inStyleOf(file, oldText), new: inStyleOf(file, newText) }
-  const places = placesOf(text, wanted.old)
+  const places = findText(text, wanted.old, REPLACED_MAX)
   if (places.length > 1 && !all) return ambiguous(path, text, places)
   if (places.length > REPLACED_MAX)
     return reject({
@@ -59,18 +60,9 @@ function inStyleOf(file: FileText, text: string): string {
   return file.eol === 'crlf' && !bytes.includes('\r') ? bytes.replaceAll('\n', '\r\n') : bytes
 }
 
-function placesOf(text: string, wanted: string): number[] {
-  const places: number[] = []
-  for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length)) {
-    places.push(at)
-    if (places.length > REPLACED_MAX) break
-  }
-  return places
-}
-
 /** Whether a text long enough to mean something stands in one place, and not inside a word. */
 function standsOnce(text: string, wanted: string): boolean {
-  const [place, other] = placesOf(text, wanted)
+  const [place, other] = findText(text, wanted, REPLACED_MAX)
   if (wanted.trim().length < TELLING_LENGTH || place === undefined || other !== undefined)
     return false
   const around = [text[place - 1], wanted[0], wanted.at(-1), text[place + wanted.length]]
