@@ -32,7 +32,9 @@ export default defineConfig({
           include: ['test/docker/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Most of a test is waiting for the engine.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -10,7 +10,7 @@ import {
   testRepository,
   type TestRepository,
 } from '../helpers/cli.ts'
-import { containersOf, expectNothingLeft, newestRun } from '../helpers/cli-engine.ts'
+import { expectNothingLeft, newestRun } from '../helpers/cli-engine.ts'
 import { dockerTest, testEngine } from '../helpers/docker.ts'
 import { engineProxy } from '../helpers/engine-proxy.ts'
 
@@ -82,10 +82,10 @@ dockerTest(
     await running.ended
     const id = await newestRun(cwd)
     expect(await statusOf(repository, id)).toMatchObject({ status: 'paused', reason: 'orphaned' })
-    expect(await containersOf(repository)).toHaveLength(1)
 
+    // Any other process on this engine may have been quicker to remove the container.
     const gc = await openexec(['gc'], { cwd })
-    expect(gc.stdout).toMatch(/^Removed 0 runs, 1 container, 0 volumes, 1 workspace;/)
+    expect(gc.stdout).toMatch(/^Removed 0 runs, [01] containers?, 0 volumes, 1 workspace;/)
     await expectNothingLeft(repository)
 
     const resumed = await openexec(['resume', id], { cwd })
