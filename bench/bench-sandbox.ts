@@ -54,6 +54,7 @@ export async function openBench(): Promise<Bench> {
           slot,
           measure: undefined,
           acceptDegraded: false,
+          meanwhile: () => {},
         },
         { signal: never },
       ),

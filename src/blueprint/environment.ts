@@ -65,7 +65,7 @@ export async function openEnvironment(
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
   const place = await openRunPlace(deps, { run, frozen }, signal)
   const { source, slotDir } = place
-  // A sandbox may start while its files come; no command does.
+  // Its files come while a sandbox starts; no command does.
   const workspace = await workspaces.place({
     source,
     slotDir,
@@ -91,7 +91,7 @@ export async function openEnvironment(
     const opened = { run, frozen, workspace, source, append, tree, commits }
     return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
-    await Promise.allSettled([tree.close(), workspace.filled])
+    await Promise.allSettled([tree.close(), workspace.settled()])
     await workspaces.remove(slotDir)
     throw error
   }
@@ -167,7 +167,7 @@ async function closeAll(
   sandboxes: RunSandboxes,
 ): Promise<void> {
   const ends = await Promise.allSettled([sandboxes.reset(), tree.close()])
-  await Promise.allSettled([workspace.filled])
+  await workspace.settled()
   const [removed] = await Promise.allSettled([workspaces.remove(workspace.slotDir)])
   if (removed.status === 'fulfilled')
     state.transact((tx) => append(tx, [{ type: 'workspace_removed', payload: {} }]))
@@ -180,7 +180,7 @@ function touching(sandboxes: RunSandboxes, { tree, workspace }: Opened): RunSand
     async get(wish, signal) {
       tree.touch()
       const sandbox = await sandboxes.get(wish, signal)
-      await workspace.filled
+      await workspace.fill()
       return sandbox
     },
     reset: () => sandboxes.reset(),
@@ -206,6 +206,8 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
       readOnlyRoots: source.objectDirs,
       slot: workspace.slotDir,
       acceptDegraded: run.request.acceptDegraded,
+      // Who needs the files waits for them, and hears of a failure.
+      meanwhile: () => void workspace.fill().catch(() => {}),
     },
     imageId: frozen.image.id,
     mounts: ({ workspace: access, git }) =>

@@ -162,6 +162,7 @@ async function openOnce(
       measure: undefined,
       // A doctor reports what is weaker instead of refusing to look.
       acceptDegraded: true,
+      meanwhile: () => {},
     },
     { signal },
   )

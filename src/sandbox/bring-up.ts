@@ -16,6 +16,8 @@ export interface BringUpOptions {
   clamps: EngineClamps
   /** Fills the volume with the supervisor anew. */
   refill(): Promise<void>
+  /** See `StartOptions`. */
+  meanwhile(): void
   signal: AbortSignal
 }
 

@@ -43,6 +43,8 @@ export interface SandboxSpec {
   measure: ((signal: AbortSignal) => Promise<DiskUse>) | undefined
   /** Goes on with a sandbox that is weaker than asked, and says so in the receipt. */
   acceptDegraded: boolean
+  /** Called once the engine is busy starting the container, for work that can be done meanwhile. */
+  meanwhile(): void
 }
 
 export interface OpenContext {
@@ -81,6 +83,7 @@ export async function openSandbox(
       name: `openexec-${spec.id}`,
       clamps: context.clamps.current,
       refill: () => context.refillSupervisorVolume(signal),
+      meanwhile: spec.meanwhile,
       signal,
     })
     context.clamps.current = up.request.clamps
@@ -105,7 +108,7 @@ async function prepare(
   { directory, signal }: { directory: string; signal: AbortSignal },
 ): Promise<Omit<ContainerSpecOptions, 'clamps'>> {
   const { confinement, user } = spec
-  const slotFiles = await writeSlotFiles(directory, user)
+  const slotFiles = writeSlotFiles(directory, user)
   const facts = context.facts(signal)
   const [engine, image, volume, mounts] = await Promise.all([
     facts,

@@ -21,9 +21,9 @@ test('groupText() names the gid of the slot', () => {
   expect(groupText({ uid: 1, gid: 200_002 })).toContain('agent:x:200002:\n')
 })
 
-test('writeSlotFiles() replaces files of an earlier sandbox and leaves them unwritable', async () => {
-  await writeSlotFiles(join(directory, 'new'), { uid: 1, gid: 1 })
-  const files = await writeSlotFiles(join(directory, 'new'), { uid: 7, gid: 8 })
+test('writeSlotFiles() replaces files of an earlier sandbox and leaves them unwritable', () => {
+  writeSlotFiles(join(directory, 'new'), { uid: 1, gid: 1 })
+  const files = writeSlotFiles(join(directory, 'new'), { uid: 7, gid: 8 })
   expect(readFileSync(files.passwd, 'utf8')).toContain('agent:x:7:8:')
   expect(statSync(files.group).mode & 0o777).toBe(0o444)
 })

@@ -2,7 +2,7 @@
  * The user database of a sandbox: a uid without an entry breaks whoami, ssh and Node's
  * os.userInfo(). Only the entries every system has, and the sandbox's own user.
  */
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface SlotFiles {
@@ -38,20 +38,21 @@ export function groupText({ gid }: SandboxUser): string {
   ].join('\n')
 }
 
-/** Writes both files into the sandbox's own directory, readable by all and writable by nobody else. */
-export async function writeSlotFiles(directory: string, user: SandboxUser): Promise<SlotFiles> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+/**
+ * Writes both files into the sandbox's own directory, readable by all and writable by nobody else.
+ * At once: on its way to the engine, a sandbox waits for nothing else that the process does.
+ */
+export function writeSlotFiles(directory: string, user: SandboxUser): SlotFiles {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
   const files = { passwd: join(directory, 'passwd'), group: join(directory, 'group') }
-  await Promise.all([
-    writeReadable(files.passwd, passwdText(user)),
-    writeReadable(files.group, groupText(user)),
-  ])
+  writeReadable(files.passwd, passwdText(user))
+  writeReadable(files.group, groupText(user))
   return files
 }
 
 /** Fresh each time: an existing file may be mounted into a container that is still going away. */
-async function writeReadable(path: string, text: string): Promise<void> {
-  await rm(path, { force: true })
-  await writeFile(path, text, { flag: 'wx', mode: 0o444 })
-  await chmod(path, 0o444)
+function writeReadable(path: string, text: string): void {
+  rmSync(path, { force: true })
+  writeFileSync(path, text, { flag: 'wx', mode: 0o444 })
+  chmodSync(path, 0o444)
 }

@@ -20,6 +20,8 @@ export interface StartedContainer {
 export interface StartOptions {
   /** Name of the container on the engine. */
   name: string
+  /** Called once the engine is busy starting the container; may be called again for another attempt. */
+  meanwhile(): void
   signal: AbortSignal
 }
 
@@ -132,7 +134,10 @@ async function attach(
   }
 }
 
-async function start(container: Docker.Container, { name, signal }: StartOptions): Promise<void> {
+async function start(
+  container: Docker.Container,
+  { name, signal, meanwhile }: StartOptions,
+): Promise<void> {
   const call = {
     action: `start sandbox "${name}"`,
     missing: 'sandbox_lost',
@@ -141,7 +146,10 @@ async function start(container: Docker.Container, { name, signal }: StartOptions
   } as const
   await engineCall(call, async (abortSignal) => {
     try {
-      await container.start({ abortSignal })
+      const started = container.start({ abortSignal })
+      // In two turns of the event loop the request is on its way, and work here delays it no more.
+      setImmediate(() => setImmediate(meanwhile))
+      await started
     } catch (cause) {
       if (statusOf(cause) === undefined || statusOf(cause) === 404) throw cause
       throw new OpenExecError('sandbox_failed', `Cannot start sandbox "${name}"`, {

@@ -38,12 +38,12 @@ export interface CreateRequest {
 export interface PlacedWorkspace {
   slot: Slot
   record: WorkspaceRecord
-  /** Settles when the files are there; rejects, with the slot removed, when they cannot be. */
-  filled: Promise<void>
+  /** Brings the files; rejects, with the slot removed, when they cannot be had. Called once. */
+  fill(): Promise<void>
 }
 
 /**
- * Makes the directories, which can be mounted at once, and goes on to fill them. Throws
+ * Makes the directories, which can be mounted at once; `fill()` brings their files. Throws
  * `repository_invalid` or `repository_unsafe` when the tree cannot become a workspace,
  * `workspace_failed` when the host cannot hold it, `conflict` when the slot is taken.
  */
@@ -62,10 +62,8 @@ export async function placeWorkspace(
   const slot = slotAt(request.slotDir)
   makeSlot(slot)
   const placed = await orRemoved(slot, request, place(caller, slot, request))
-  const filled = orRemoved(slot, request, fill(caller, slot, { ...placed, request }))
-  // It may fail before anybody waits for it.
-  filled.catch(() => undefined)
-  return { slot, record: placed.record, filled }
+  const bring = () => orRemoved(slot, request, fill(caller, slot, { ...placed, request }))
+  return { slot, record: placed.record, fill: bring }
 }
 
 async function orRemoved<T>(slot: Slot, request: CreateRequest, work: Promise<T>): Promise<T> {

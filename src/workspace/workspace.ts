@@ -57,10 +57,12 @@ export interface Workspace {
   readonly hiddenPaths: number
   readonly store: ObjectStore
   /**
-   * Settles when the files are there; rejects as `create()` throws, and nothing is left then. All
-   * else that needs files waits for it by itself; commands inside must not begin before.
+   * Brings the files, once; rejects as `create()` throws, and nothing is left then. All else that
+   * needs files asks for it by itself; commands inside must not begin before it has settled.
    */
-  readonly filled: Promise<void>
+  fill(): Promise<void>
+  /** Waits until files that were asked for are there, or cannot be; asks for none. */
+  settled(): Promise<void>
   /** What to mount, deeper targets last. */
   mounts(access: {
     workspace: 'read_only' | 'read_write'
@@ -76,16 +78,25 @@ export interface Workspace {
 
 export function workspaceOver(
   program: GitProgram,
-  at: { slot: Slot; record: WorkspaceRecord; filled: Promise<void>; now(): number },
+  at: { slot: Slot; record: WorkspaceRecord; fill(): Promise<void>; now(): number },
 ): Workspace {
-  const { slot, record, filled } = at
+  const { slot, record } = at
   const { objectFormat, commonDir } = record
   const store: ObjectStore = { gitDir: record.store, objectFormat, commonDir }
   let memory: SnapshotMemory | undefined
   let last: Promise<unknown> = Promise.resolve()
+  let filling: Promise<void> | undefined
+  const fill = () => {
+    filling ??= at.fill()
+    // It may fail before anybody waits for it.
+    filling.catch(() => undefined)
+    return filling
+  }
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const before = last
-    const result = filled.then(() => before).then(work)
+    const result = fill()
+      .then(() => before)
+      .then(work)
     last = result.catch(() => undefined)
     return result
   }
@@ -109,7 +120,8 @@ export function workspaceOver(
     },
     hiddenPaths: record.denied.length,
     store,
-    filled,
+    fill,
+    settled: async () => void (await Promise.allSettled([filling])),
     mounts: (access) => workspaceMounts(slot, record, access),
     snapshot: (request) => inTurn(async () => shown(await look(request))),
     restore: ({ tree, limits, signal }) =>

@@ -46,7 +46,7 @@ export interface Workspaces {
   openStore(repositoryPath: string, signal: AbortSignal): Promise<ObjectStore>
   /** All or nothing; throws as `openSource()` does, and `workspace_failed`. */
   create(request: WorkspaceRequest): Promise<Workspace>
-  /** The same as soon as it can be mounted: its files come meanwhile, see `Workspace.filled`. */
+  /** The same as soon as it can be mounted: its files come with `Workspace.fill()`. */
   place(request: WorkspaceRequest): Promise<Workspace>
   /** A workspace made earlier, by this process or another. Throws `not_found`. */
   open(slotDir: string): Workspace
@@ -120,13 +120,13 @@ export function createWorkspaces(options: {
     openStore: async (repositoryPath, signal) => (await open(repositoryPath, signal)).store,
     async create(request) {
       const workspace = await place(request)
-      await workspace.filled
+      await workspace.fill()
       return workspace
     },
     place,
     open(slotDir) {
       const slot = slotAt(realSlot(slotDir))
-      const at = { slot, record: readRecord(slot), filled: Promise.resolve(), now: options.now }
+      const at = { slot, record: readRecord(slot), fill: async () => {}, now: options.now }
       return workspaceOver(program, at)
     },
     remove: (slotDir) => removeSlot(realSlot(slotDir), undefined),

@@ -3,7 +3,7 @@ import { leftInRepository, openexec, type TestRepository } from './cli.ts'
 import { testEngine } from './docker.ts'
 
 /** Containers that belong to the state directory of a repository. */
-export async function containersOf({ instance }: TestRepository): Promise<string[]> {
+async function containersOf({ instance }: TestRepository): Promise<string[]> {
   const filters = { label: [`openexec.instance=${instance}`] }
   const found = await testEngine().docker.listContainers({ all: true, filters })
   return found.map(({ Id }) => Id)

@@ -101,6 +101,7 @@ function makeSlot(base: string, confinement: Confinement): TestSlot {
     slot: directory,
     measure: undefined,
     acceptDegraded: false,
+    meanwhile: () => {},
   }
   return { tree, spec }
 }
