@@ -12,6 +12,7 @@ import {
   OpenExecError,
   type SandboxMode,
 } from '../schema/index.ts'
+import { BUILTIN_RULES } from './builtin-rules.ts'
 import {
   compileConfinement,
   confinementDigest,
@@ -30,7 +31,7 @@ export interface CapabilityLine {
   level: Level
   rules: string[]
   reason: string
-  /** Rules of the file that decide otherwise for some paths, hosts, commands, stages or subjects. */
+  /** Rules that decide otherwise for some paths, hosts, commands, stages or subjects. */
   conditional: string[]
 }
 
@@ -115,7 +116,18 @@ function capabilityLine(policy: Policy, mode: SandboxMode, capability: Capabilit
     .filter((rule) => rule.capability === capability && !matched.includes(rule.id))
     .filter(({ when }) => when?.mode?.includes(mode) ?? true)
     .map(({ id }) => id)
-  return { capability, decision, level, rules: matched, reason, conditional }
+  // Paths and hosts are told by themselves; this one is about who asks.
+  const asked = BUILTIN_RULES.filter(({ condition }) => condition === 'asked_by_run_command')
+    .filter(({ capabilities, modes }) => capabilities.includes(capability) && modes.includes(mode))
+    .map(({ id }) => id)
+  return {
+    capability,
+    decision,
+    level,
+    rules: matched,
+    reason,
+    conditional: [...conditional, ...asked],
+  }
 }
 
 function refusalOf(
