@@ -3,7 +3,7 @@ import { OpenExecError } from '../schema/index.ts'
 import { type BytePath, toName } from './byte-path.ts'
 import { type GitCaller, gitStream } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
-import { nulRecords, parseTreeEntry } from './records.ts'
+import { nulRecords, parseTreeEntry, type TreeEntry } from './records.ts'
 
 /** What a workspace may hold at its start. */
 export interface BaseTreeLimits {
@@ -13,7 +13,8 @@ export interface BaseTreeLimits {
 }
 
 export interface BaseTreeSurvey {
-  entries: number
+  /** Everything but directories, in the order of an index. */
+  listed: TreeEntry[]
   bytes: number
   /** Paths the predicate named. */
   denied: BytePath[]
@@ -33,19 +34,20 @@ export async function surveyTree(
   },
 ): Promise<BaseTreeSurvey> {
   const { limits } = request
-  const survey: BaseTreeSurvey = { entries: 0, bytes: 0, denied: [], submodules: [] }
+  const survey: BaseTreeSurvey = { listed: [], bytes: 0, denied: [], submodules: [] }
   const args = ['ls-tree', '-r', '-l', '-z', '--full-tree', request.tree]
   const listing = gitStream(caller, storePlace(store), args)
   try {
     for await (const records of nulRecords(listing.stdout)) {
       for (const record of records) {
-        const { mode, path } = parseTreeEntry(record)
-        survey.entries += 1
+        const entry = parseTreeEntry(record)
+        const { mode, path } = entry
+        survey.listed.push(entry)
         survey.bytes += sizeOf(record)
         if (mode === '160000') survey.submodules.push(path)
         if (request.denyRead(toName(path))) survey.denied.push(path)
       }
-      if (survey.entries > limits.entries) throw over(`${limits.entries} files`)
+      if (survey.listed.length > limits.entries) throw over(`${limits.entries} files`)
       if (survey.bytes > limits.bytes) throw over(`${limits.bytes} bytes`)
     }
     await listing.done

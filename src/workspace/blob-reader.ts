@@ -9,6 +9,8 @@ export interface BlobReader {
   pipe(oid: string, sink: (piece: Buffer) => void): Promise<number>
   /** The whole content, at most `maxBytes`. */
   read(oid: string, maxBytes: number): Promise<Buffer>
+  /** The same with its type, for what may be missing; `undefined` then. */
+  find(name: string, maxBytes: number): Promise<{ type: string; content: Buffer } | undefined>
   close(): Promise<void>
 }
 
@@ -16,13 +18,21 @@ export function openBlobReader(caller: GitCaller, place: GitPlace): BlobReader {
   const stream = gitStream(caller, place, ['cat-file', '--batch'])
   const answers = bytesOf(stream)
   let broken = false
-  const pipe = async (oid: string, sink: (piece: Buffer) => void): Promise<number> => {
+  const ask = async (
+    name: string,
+    sink: (piece: Buffer) => void,
+  ): Promise<{ type: string; size: number } | undefined> => {
     if (broken) {
       throw new OpenExecError('workspace_failed', 'Cannot read objects: reader is broken')
     }
     broken = true
-    stream.stdin.write(`${oid}\n`)
-    const size = sizeOf(await answers.line(), oid)
+    stream.stdin.write(`${name}\n`)
+    const head = headOf(await answers.line())
+    const size = head?.size ?? 0
+    if (head === undefined) {
+      broken = false
+      return undefined
+    }
     for (let left = size; left > 0;) {
       const piece = await answers.upTo(left)
       left -= piece.length
@@ -31,23 +41,30 @@ export function openBlobReader(caller: GitCaller, place: GitPlace): BlobReader {
     // Each content is followed by a newline of its own.
     await answers.upTo(1)
     broken = false
-    return size
+    return head
+  }
+  const find: BlobReader['find'] = async (name, maxBytes) => {
+    const pieces: Buffer[] = []
+    let kept = 0
+    const head = await ask(name, (piece) => {
+      kept += piece.length
+      if (kept <= maxBytes) pieces.push(Buffer.from(piece))
+    })
+    if (head === undefined) return undefined
+    if (kept <= maxBytes) return { type: head.type, content: Buffer.concat(pieces) }
+    throw new OpenExecError(
+      'workspace_failed',
+      `Cannot read object ${name}: over ${maxBytes} bytes`,
+    )
   }
   return {
-    pipe,
-    async read(oid, maxBytes) {
-      const pieces: Buffer[] = []
-      let kept = 0
-      await pipe(oid, (piece) => {
-        kept += piece.length
-        if (kept <= maxBytes) pieces.push(Buffer.from(piece))
-      })
-      if (kept <= maxBytes) return Buffer.concat(pieces)
-      throw new OpenExecError(
-        'workspace_failed',
-        `Cannot read object ${oid}: over ${maxBytes} bytes`,
-      )
+    async pipe(oid, sink) {
+      return (await ask(oid, sink))?.size ?? absent(oid)
     },
+    async read(oid, maxBytes) {
+      return (await find(oid, maxBytes))?.content ?? absent(oid)
+    },
+    find,
     async close() {
       stream.kill()
       await stream.done.catch(() => undefined)
@@ -86,9 +103,12 @@ function bytesOf(stream: GitStream) {
   }
 }
 
-function sizeOf(line: string, oid: string): number {
-  const size = /^[0-9a-f]+ [a-z]+ (\d+)$/.exec(line)?.[1]
-  if (size !== undefined) return Number(size)
+function headOf(line: string): { type: string; size: number } | undefined {
+  const [, type, size] = /^[0-9a-f]+ ([a-z]+) (\d+)$/.exec(line) ?? []
+  return type === undefined ? undefined : { type, size: Number(size) }
+}
+
+function absent(oid: string): never {
   throw new OpenExecError('workspace_failed', `Cannot read object ${oid}: not in the repository`, {
     hint: 'The object may be missing from a partial clone, or its commit was removed from the repository',
   })

@@ -8,16 +8,22 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { type BaseTreeLimits, type BaseTreeSurvey, surveyTree } from './base-tree.ts'
 import { commitTree } from './commits.ts'
-import { errorCode } from './directory.ts'
 import { openObjectWriter } from './fast-import.ts'
 import type { GitCaller } from './git.ts'
 import { throwIfCancelled } from './git-process.ts'
 import { packDifference, packOneCommit } from './history-pack.ts'
-import { commitTimeS, materialise, type Ownership } from './materialise.ts'
+import { fileTimeS, materialise, type Ownership, readTree } from './materialise.ts'
 import type { Source } from './open-source.ts'
 import { GIT_FILE, writePrivateGitDir } from './private-gitdir.ts'
 import { removeSlot } from './remove-workspace.ts'
-import { type History, type Slot, slotAt, type WorkspaceRecord, writeRecord } from './slot.ts'
+import {
+  type History,
+  makeSlot,
+  type Slot,
+  slotAt,
+  type WorkspaceRecord,
+  writeRecord,
+} from './slot.ts'
 import { addWorktreeEntry } from './worktree-entry.ts'
 
 export interface CreateRequest {
@@ -128,18 +134,22 @@ async function fill(
   { request, record, inside, survey: known }: Placed & { request: CreateRequest },
 ): Promise<void> {
   const { source, runId } = request
-  const { store, commit, anchor } = source
+  const { store, anchor } = source
+  const { tree } = inside
   const owner: Ownership = { uid: request.uid, gid: request.gid }
-  const [survey, mtimeS] = await together([
+  addWorktreeEntry(source, { slot, runId, commit: anchor })
+  const [survey] = await together([
     known ?? surveyOf(caller, request),
-    commitTimeS(caller, store, { commit, nowMs: request.nowMs }),
-    addWorktreeEntry(caller, source, { slot, runId, commit: anchor }),
+    readTree(caller, store, { slot, tree }),
     writePrivateGitDir(caller, source, { slot, runId, ...inside }).then(() =>
       packHistory(caller, slot, { source, ...inside }),
     ),
   ])
   record.submodules = survey.submodules
-  await materialise(caller, store, { slot, tree: inside.tree, owner, mtimeS })
+  const hidden = new Set(record.denied)
+  const listed = survey.listed.filter((entry) => !hidden.has(entry.path))
+  const mtimeS = fileTimeS(source.committedAtS, request.nowMs)
+  await materialise(caller, store, { slot, listed, owner, mtimeS })
   giveAway(slot, owner)
   // Its presence says that the workspace is whole.
   writeRecord(slot, record)
@@ -207,22 +217,6 @@ function readableFor(uid: number, objectDirs: readonly string[]): boolean {
     )
     return stats.every((stat) => stat === undefined || (stat.mode & 0o005) === 0o005)
   })
-}
-
-function makeSlot(slot: Slot): void {
-  try {
-    fs.mkdirSync(slot.dir, { mode: 0o700 })
-    fs.mkdirSync(slot.tree, { mode: 0o755 })
-    fs.mkdirSync(slot.git, { mode: 0o755 })
-    fs.mkdirSync(slot.index, { mode: 0o700 })
-  } catch (error) {
-    const taken = errorCode(error) === 'EEXIST'
-    throw new OpenExecError(
-      taken ? 'conflict' : 'workspace_failed',
-      `Cannot create workspace "${slot.dir}": ${taken ? 'it exists' : (errorCode(error) ?? 'failed')}`,
-      { hint: 'Check the state directory, or run `openexec gc`', cause: error },
-    )
-  }
 }
 
 /** The tree's own entries have their owner already. */

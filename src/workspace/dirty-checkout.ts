@@ -5,13 +5,13 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
-import type { BytePath } from './byte-path.ts'
+import { type BytePath, fsPath } from './byte-path.ts'
 import type { FoundRepository } from './find-repository.ts'
 import type { GitPlace } from './git-environment.ts'
-import { type GitCaller, gitStream, gitTry } from './git.ts'
+import { type GitCaller, gitStream } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { type RawChange, readRawChanges } from './raw-changes.ts'
-import { nulRecords } from './records.ts'
+import { nulRecords, parseTreeEntry, type TreeEntry } from './records.ts'
 
 export interface DirtyState {
   /** Tracked paths that differ from the index, or whose index entry differs from the commit. */
@@ -33,14 +33,12 @@ const PATHS_MAX = 200_000
 
 export async function inspectCheckout(caller: GitCaller, checkout: Checkout): Promise<DirtyState> {
   try {
-    const [staged, touched, untracked] = await Promise.all([
+    const [staged, { modified, untracked }] = await Promise.all([
       stagedChanges(caller, checkout),
-      modifiedFiles(caller, checkout),
-      untrackedFiles(caller, checkout),
+      lookAtFiles(caller, checkout),
     ])
-    const modified = touched.length === 0 ? [] : await reallyModified(caller, checkout)
-    const tracked = new Set([...staged, ...modified].map((change) => change.path)).size
-    return { tracked, untracked: untracked.length, complete: true }
+    const tracked = new Set([...staged.map((change) => change.path), ...modified]).size
+    return { tracked, untracked, complete: true }
   } catch (error) {
     if (error instanceof OpenExecError && error.code === 'cancelled') throw error
     return { tracked: 0, untracked: 0, complete: false }
@@ -53,52 +51,76 @@ export function checkoutPlace({ found, store }: Checkout): GitPlace {
   return { ...storePlace(store), workTree: found.root, indexFile }
 }
 
-/** Files whose times differ from the index; the content need not. */
-export async function modifiedFiles(caller: GitCaller, checkout: Checkout): Promise<RawChange[]> {
-  return rawChanges(caller, checkoutPlace(checkout), ['diff-files', ...RAW])
-}
-
-/** The same after git has compared contents, in a copy of the index: times alone are no change. */
-async function reallyModified(caller: GitCaller, checkout: Checkout): Promise<RawChange[]> {
-  const directory = fs.mkdtempSync(path.join(checkout.store.gitDir, 'look-'))
-  try {
-    const indexFile = path.join(directory, 'index')
-    fs.copyFileSync(path.join(checkout.found.gitDir, 'index'), indexFile)
-    const place = { ...checkoutPlace(checkout), indexFile }
-    // Its exit code says that something differs, which is what is asked next.
-    await gitTry(caller, place, ['update-index', '-q', '--refresh'])
-    return await rawChanges(caller, place, ['diff-files', ...RAW])
-  } finally {
-    fs.rmSync(directory, { recursive: true, force: true })
-  }
+/** Tracked files that are gone or hold something else than the index says, with what it says. */
+export async function modifiedFiles(caller: GitCaller, checkout: Checkout): Promise<TreeEntry[]> {
+  const format = '--format=%(objectmode) %(objectname) %(stage)%x09%(path)'
+  const files: TreeEntry[] = []
+  await listFiles(caller, checkout, [format, '--modified'], (record) => {
+    if (!record.startsWith('160000 ')) files.push(parseTreeEntry(record))
+    return files.length
+  })
+  return files
 }
 
 /** Files neither tracked nor ignored, without those of nested repositories. */
 export async function untrackedFiles(caller: GitCaller, checkout: Checkout): Promise<BytePath[]> {
-  const exclude = path.join(checkout.found.commonDir, 'info/exclude')
-  const args = ['ls-files', '--others', '-z', '--exclude-per-directory=.gitignore']
-  if (fs.existsSync(exclude)) args.push(`--exclude-from=${exclude}`)
-  const paths: BytePath[] = []
-  const listing = gitStream(caller, checkoutPlace(checkout), args)
+  const files: BytePath[] = []
+  await listFiles(caller, checkout, othersOf(checkout), (record) => {
+    // A nested repository is listed as one directory; it is not part of this one.
+    if (!record.endsWith('/')) files.push(record)
+    return files.length
+  })
+  return files
+}
+
+/** Both at once, by name: contents are compared, as bytes, where times differ. */
+async function lookAtFiles(
+  caller: GitCaller,
+  checkout: Checkout,
+): Promise<{ modified: BytePath[]; untracked: number }> {
+  const modified: BytePath[] = []
+  let untracked = 0
+  const args = ['-t', '--modified', ...othersOf(checkout)]
+  await listFiles(caller, checkout, args, (record) => {
+    const name = record.slice(2)
+    if (!record.startsWith('? ')) modified.push(name)
+    else if (!name.endsWith('/')) untracked++
+    return untracked
+  })
+  const { root } = checkout.found
+  // What is modified and a directory is a submodule at another commit.
+  const isFile = (name: BytePath): boolean =>
+    fs.lstatSync(fsPath(root, name), { throwIfNoEntry: false })?.isDirectory() !== true
+  return { modified: modified.filter(isFile), untracked }
+}
+
+function othersOf({ found }: Checkout): string[] {
+  const exclude = path.join(found.commonDir, 'info/exclude')
+  const args = ['--others', '--exclude-per-directory=.gitignore']
+  return fs.existsSync(exclude) ? [...args, `--exclude-from=${exclude}`] : args
+}
+
+async function listFiles(
+  caller: GitCaller,
+  checkout: Checkout,
+  args: readonly string[],
+  take: (record: string) => number,
+): Promise<void> {
+  const listing = gitStream(caller, checkoutPlace(checkout), ['ls-files', '-z', ...args])
   try {
     for await (const records of nulRecords(listing.stdout)) {
-      // A nested repository is listed as one directory; it is not part of this one.
-      for (const record of records) if (!record.endsWith('/')) paths.push(record)
-      if (paths.length > PATHS_MAX) {
-        throw new OpenExecError(
-          'repository_invalid',
-          `Cannot list over ${PATHS_MAX} untracked files`,
-          {
-            hint: 'Ignore generated files with a .gitignore',
-          },
-        )
-      }
+      for (const record of records) if (take(record) > PATHS_MAX) throw tooMany()
     }
     await listing.done
   } finally {
     listing.kill()
   }
-  return paths
+}
+
+function tooMany(): OpenExecError {
+  return new OpenExecError('repository_invalid', `Cannot list over ${PATHS_MAX} changed files`, {
+    hint: 'Ignore generated files with a .gitignore',
+  })
 }
 
 const RAW = ['--raw', '-z', '--no-abbrev', '--no-renames', '--ignore-submodules=all']

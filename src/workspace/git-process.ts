@@ -171,8 +171,11 @@ function failure(run: GitRun, detail: string): OpenExecError {
 }
 
 function notStarted(run: GitRun, cause: Error): OpenExecError {
-  return new OpenExecError('workspace_failed', `Cannot run git ${run.args[0]}: cannot start git`, {
+  const missing = 'code' in cause && cause.code === 'ENOENT'
+  const why = missing ? 'it is not installed' : 'it cannot be started'
+  return new OpenExecError('workspace_failed', `Cannot run git: ${why}`, {
     hint: 'Install git 2.39 or newer and make sure it is on the PATH',
+    details: { git: run.args[0] },
     cause,
   })
 }

@@ -11,9 +11,9 @@ import { type BytePath, fsPath, parentsOf } from './byte-path.ts'
 import type { GitPlace } from './git-environment.ts'
 import type { GitOutput } from './git-process.ts'
 import { encodeIndex, type IndexEntry } from './git-index.ts'
-import { type GitCaller, gitLine, gitStream, gitTry } from './git.ts'
+import { type GitCaller, gitTry } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
-import { nulRecords, parseTreeEntry, type TreeEntry } from './records.ts'
+import type { TreeEntry } from './records.ts'
 import type { Slot } from './slot.ts'
 import { pauser } from './walk.ts'
 
@@ -25,20 +25,34 @@ export interface Ownership {
 /** File of the host with the stats of the fresh workspace, in git's index format. */
 export const BASE_INDEX = 'base-index'
 
-/** Throws `repository_unsafe` when the tree holds a path git refuses to write. */
+/** Fills the private index files are written from. Throws `repository_unsafe` for a path git refuses. */
+export async function readTree(
+  caller: GitCaller,
+  store: ObjectStore,
+  { slot, tree }: { slot: Slot; tree: string },
+): Promise<void> {
+  const { code, stderr } = await gitTry(caller, checkoutPlace(store, slot), ['read-tree', tree])
+  if (code === 0) return
+  throw new OpenExecError(
+    'repository_unsafe',
+    `Cannot make a workspace of tree ${tree}: ${stderr}`,
+    {
+      hint: 'The commit holds a path git refuses, such as one that reads as ".git"',
+    },
+  )
+}
+
+/** `listed` is the tree that was read, in the order of its index. */
 export async function materialise(
   caller: GitCaller,
   store: ObjectStore,
-  target: { slot: Slot; tree: string; owner: Ownership; mtimeS: number },
+  target: { slot: Slot; listed: readonly TreeEntry[]; owner: Ownership; mtimeS: number },
 ): Promise<void> {
-  const { slot } = target
-  const indexFile = path.join(slot.index, 'checkout')
-  const place: GitPlace = { ...storePlace(store), workTree: slot.tree, indexFile }
-  await readTree(caller, place, target.tree)
-  const listed = await listIndex(caller, place)
+  const { slot, listed } = target
+  const place = checkoutPlace(store, slot)
   const writing = checkout(caller, place)
   // Follows git file by file, so that the second pass costs no time of its own.
-  const settling = settle(caller, { ...target, listed, written: progress(slot, listed, writing) })
+  const settling = settle(caller, { ...target, written: progress(slot, listed, writing) })
   const [written, settled] = await Promise.allSettled([writing, settling])
   if (written.status === 'rejected') throw written.reason
   if (written.value.code !== 0) {
@@ -51,53 +65,30 @@ export async function materialise(
   const index = encodeIndex(settled.value, store.objectFormat)
   fs.writeFileSync(path.join(slot.git, 'index'), index, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, BASE_INDEX), index, { mode: 0o600 })
-  fs.rmSync(indexFile, { force: true })
+  fs.rmSync(privateIndex(slot), { force: true })
 }
 
 /** Time for the files of a commit: its own, but old enough that any later write shows. */
-export async function commitTimeS(
-  caller: GitCaller,
-  store: ObjectStore,
-  at: { commit: string; nowMs: number },
-): Promise<number> {
-  const args = ['rev-list', '--no-walk', '--no-commit-header', '--format=%ct', at.commit]
-  const seconds = Number(await gitLine(caller, storePlace(store), args))
-  const newest = Math.floor(at.nowMs / 1000) - 10
-  return Math.max(OLDEST_S, Math.min(Number.isSafeInteger(seconds) ? seconds : newest, newest))
+export function fileTimeS(committedAtS: number, nowMs: number): number {
+  const newest = Math.floor(nowMs / 1000) - 10
+  const own = Number.isSafeInteger(committedAtS) ? committedAtS : newest
+  return Math.max(OLDEST_S, Math.min(own, newest))
 }
 
 /** 1980-01-02: archives that tools make of a workspace cannot hold earlier times. */
 const OLDEST_S = 315_619_200
 
-async function readTree(caller: GitCaller, place: GitPlace, tree: string): Promise<void> {
-  const { code, stderr } = await gitTry(caller, place, ['read-tree', tree])
-  if (code === 0) return
-  throw new OpenExecError(
-    'repository_unsafe',
-    `Cannot make a workspace of tree ${tree}: ${stderr}`,
-    {
-      hint: 'The commit holds a path git refuses, such as one that reads as ".git"',
-    },
-  )
+function checkoutPlace(store: ObjectStore, slot: Slot): GitPlace {
+  return { ...storePlace(store), workTree: slot.tree, indexFile: privateIndex(slot) }
+}
+
+function privateIndex(slot: Slot): string {
+  return path.join(slot.index, 'checkout')
 }
 
 /** One worker: files appear in the order of the index. */
 async function checkout(caller: GitCaller, place: GitPlace): Promise<GitOutput> {
   return gitTry(caller, place, ['-c', 'checkout.workers=1', 'checkout-index', '--all', '--quiet'])
-}
-
-async function listIndex(caller: GitCaller, place: GitPlace): Promise<TreeEntry[]> {
-  const entries: TreeEntry[] = []
-  const listing = gitStream(caller, place, ['ls-files', '--stage', '-z'])
-  try {
-    for await (const records of nulRecords(listing.stdout)) {
-      for (const record of records) entries.push(parseTreeEntry(record))
-    }
-    await listing.done
-    return entries
-  } finally {
-    listing.kill()
-  }
 }
 
 /** Waits until git is done with the entry at a position: it is when a later one exists. */

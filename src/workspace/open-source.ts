@@ -10,10 +10,14 @@ import type { ObjectFormat } from './content.ts'
 import { type DirtyState, inspectCheckout } from './dirty-checkout.ts'
 import { checkFormat, findRepository, type FoundRepository } from './find-repository.ts'
 import { barePlace, NOWHERE, type GitPlace } from './git-environment.ts'
-import { type GitCaller, gitLine } from './git.ts'
-import { type ObjectStore, openObjectStore, storePlace } from './object-store.ts'
+import { readPlainConfig, type RepositoryConfig } from './config-file.ts'
+import { type CommitFacts, readCommitFacts } from './commit-facts.ts'
+import { type GitCaller, gitTry } from './git.ts'
+import { objectDirectories } from './object-directories.ts'
+import { type ObjectStore, openObjectStore } from './object-store.ts'
+import { readHead } from './read-head.ts'
 import { openSourceGit, type SourceGit } from './source-git.ts'
-import { surveyCommit } from './survey-commit.ts'
+import { remember, type SourceMemory } from './source-memory.ts'
 import { takeUncommitted } from './uncommitted-base.ts'
 
 export interface OpenSourceRequest {
@@ -32,6 +36,8 @@ export interface Source extends FoundRepository {
   /** Base commit of the run. */
   commit: string
   tree: string
+  /** When `commit` was made, in seconds of the epoch. */
+  committedAtS: number
   /** The commit of the user's own that `commit` is, or stands on when uncommitted changes are in it. */
   anchor: string
   /** Branch checked out, when the run starts from what is checked out. */
@@ -45,7 +51,6 @@ export interface Source extends FoundRepository {
   store: ObjectStore
 }
 
-const ALTERNATES_MAX = 16
 const REF_PATTERN = /^(?!-)[A-Za-z0-9._/@{}^~+-]{1,200}$/
 
 /**
@@ -55,33 +60,51 @@ const REF_PATTERN = /^(?!-)[A-Za-z0-9._/@{}^~+-]{1,200}$/
 export async function openSource(
   caller: GitCaller,
   stateDir: string,
-  request: OpenSourceRequest,
+  request: OpenSourceRequest & { memory: SourceMemory },
 ): Promise<Source> {
+  const { memory } = request
+  const version = memory.gitVersion(caller.signal)
+  // Awaited when git has been asked all else.
+  version.catch(() => undefined)
   const { found, config, store } = await openRepositoryStore(caller, stateDir, request.path)
   const { head, anchor, branch } = await startOf(caller, found, request)
   const checkout = { found, store, head }
   const commit = request.includeDirty ? await takeUncommitted(caller, checkout) : anchor
-  const [dirty, tree, survey] = await Promise.all([
+  const [dirty, facts] = await Promise.all([
     inspectCheckout(caller, checkout),
-    gitLine(caller, storePlace(store), ['rev-parse', `${commit}^{tree}`]),
-    surveyCommit(caller, store, commit),
+    factsOf(caller, memory, { store, commit }),
+    version,
   ])
-  if (survey.statePath !== undefined && isWithin(stateDir, found.root))
-    throw tracksState(found.root, survey.statePath)
+  if (facts === undefined) throw noCommits(request.path)
+  if (facts.statePath !== undefined && isWithin(stateDir, found.root))
+    throw tracksState(found.root, facts.statePath)
   return {
     ...found,
     objectFormat: store.objectFormat,
     objectDirs: objectDirectories(found.commonDir),
     commit,
-    tree,
+    tree: facts.tree,
+    committedAtS: facts.committedAtS,
     anchor,
     branch,
     dirty,
-    submodules: survey.submodules.map(toText),
+    submodules: facts.submodules.map(toText),
     shallow: fs.existsSync(path.join(found.commonDir, 'shallow')),
     partial: isPartial(config),
     store,
   }
+}
+
+async function factsOf(
+  caller: GitCaller,
+  memory: SourceMemory,
+  { store, commit }: { store: ObjectStore; commit: string },
+): Promise<CommitFacts | undefined> {
+  const key = `${store.gitDir} ${commit}`
+  const known = memory.commits.get(key)
+  if (known !== undefined) return known
+  const facts = await readCommitFacts(caller, store, commit)
+  return facts === undefined ? undefined : remember(memory.commits, key, facts)
 }
 
 /** What is checked out, and the commit asked for. */
@@ -91,11 +114,14 @@ async function startOf(
   request: OpenSourceRequest,
 ): Promise<{ head: string; anchor: string; branch: string | undefined }> {
   const { ref } = request
-  const client = () => openSourceGit(caller.program, sourcePlace(found), caller.signal)
+  const read = readHead(found)
+  if (ref === undefined && read !== undefined)
+    return { head: read.oid, anchor: read.oid, branch: read.branch }
+  const client = await openSourceGit(caller.program, sourcePlace(found), caller.signal)
   const [head, named, branch] = await Promise.all([
-    resolveHead(client()),
-    ref === undefined ? undefined : resolveRef(client(), ref, request),
-    ref === undefined ? currentBranch(client()) : undefined,
+    read?.oid ?? resolveHead(client),
+    ref === undefined ? undefined : resolveRef(client, ref, request),
+    ref === undefined ? currentBranch(client) : undefined,
   ])
   const anchor = ref === undefined ? head : named
   if (anchor === undefined) throw noCommits(request.path)
@@ -122,14 +148,12 @@ export async function openRepositoryStore(
   start: string,
 ): Promise<{ found: FoundRepository; config: RepositoryConfig; store: ObjectStore }> {
   const found = findRepository(start)
-  const config = await readConfig(caller, found.commonDir)
+  const file = path.join(found.commonDir, 'config')
+  const config = readPlainConfig(file) ?? (await readConfig(caller, file))
   const objectFormat = checkFormat(config, found.root)
   const store = openObjectStore(stateDir, { commonDir: found.commonDir, objectFormat })
   return { found, config, store }
 }
-
-/** Keys in lower case; a key without a value has an empty one. */
-export type RepositoryConfig = ReadonlyMap<string, string>
 
 function isPartial(config: RepositoryConfig): boolean {
   if (config.has('extensions.partialclone')) return true
@@ -141,20 +165,22 @@ export function sourcePlace(found: FoundRepository): GitPlace {
 }
 
 /** The repository's own configuration file, without includes. */
-async function readConfig(caller: GitCaller, commonDir: string): Promise<RepositoryConfig> {
-  const file = path.join(commonDir, 'config')
-  const client = openSourceGit(caller.program, barePlace(NOWHERE), caller.signal)
-  const listed = await client.ask(['config', '--file', file, '--no-includes', '--list', '--null'])
-  if (listed === undefined) {
+async function readConfig(caller: GitCaller, file: string): Promise<RepositoryConfig> {
+  const args = ['config', '--file', file, '--no-includes', '--list', '--null']
+  const listed = await gitTry(caller, barePlace(NOWHERE), args)
+  if (listed.code !== 0) {
     throw new OpenExecError('repository_invalid', `Cannot read "${file}"`, {
       hint: 'Check your rights on the repository and run `git config --list` in it',
     })
   }
   return new Map(
-    listed.split('\0').map((record) => {
-      const [key = '', ...value] = record.split('\n')
-      return [key.toLowerCase(), value.join('\n')] as const
-    }),
+    listed.stdout
+      .toString('utf8')
+      .split('\0')
+      .map((record) => {
+        const [key = '', ...value] = record.split('\n')
+        return [key.toLowerCase(), value.join('\n')] as const
+      }),
   )
 }
 
@@ -204,25 +230,4 @@ function noCommits(start: string): OpenExecError {
 async function currentBranch(client: SourceGit): Promise<string | undefined> {
   const branch = await client.ask(['symbolic-ref', '--quiet', '--short', 'HEAD'])
   return branch === '' ? undefined : branch
-}
-
-/** The object directory and, by its `info/alternates`, all it borrows from. */
-function objectDirectories(commonDir: string): string[] {
-  const found: string[] = []
-  const pending = [path.join(commonDir, 'objects')]
-  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-    if (!fs.existsSync(next)) continue
-    const directory = fs.realpathSync(next)
-    if (found.includes(directory)) continue
-    found.push(directory)
-    if (found.length > ALTERNATES_MAX) break
-    const alternates = path.join(directory, 'info/alternates')
-    if (!fs.existsSync(alternates)) continue
-    for (const line of fs.readFileSync(alternates, 'utf8').split('\n')) {
-      if (line !== '' && !line.startsWith('#') && !line.startsWith('"')) {
-        pending.push(path.resolve(directory, line))
-      }
-    }
-  }
-  return found
 }

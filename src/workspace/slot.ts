@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { OpenExecError } from '../schema/index.ts'
+import { errorCode } from './directory.ts'
 
 export interface Slot {
   dir: string
@@ -51,6 +52,23 @@ export function slotAt(dir: string): Slot {
     tree: path.join(dir, 'tree'),
     git: path.join(dir, 'git'),
     index: path.join(dir, 'index'),
+  }
+}
+
+/** Throws `conflict` when it is there, `workspace_failed` when it cannot be made. */
+export function makeSlot(slot: Slot): void {
+  try {
+    fs.mkdirSync(slot.dir, { mode: 0o700 })
+    fs.mkdirSync(slot.tree, { mode: 0o755 })
+    fs.mkdirSync(slot.git, { mode: 0o755 })
+    fs.mkdirSync(slot.index, { mode: 0o700 })
+  } catch (error) {
+    const taken = errorCode(error) === 'EEXIST'
+    throw new OpenExecError(
+      taken ? 'conflict' : 'workspace_failed',
+      `Cannot create workspace "${slot.dir}": ${taken ? 'it exists' : (errorCode(error) ?? 'failed')}`,
+      { hint: 'Check the state directory, or run `openexec gc`', cause: error },
+    )
   }
 }
 

@@ -3,7 +3,6 @@
  * hardened environment as all other git; its guards forbid such variables unless they are named, as
  * they are here, because they would be dangerous with any other values.
  */
-import { GitPluginError, simpleGit } from 'simple-git'
 import { OpenExecError } from '../schema/index.ts'
 import {
   barePlace,
@@ -12,6 +11,7 @@ import {
   type GitPlace,
   NOWHERE,
 } from './git-environment.ts'
+import { gitTry } from './git.ts'
 import { type GitProgram, throwIfCancelled } from './git-process.ts'
 
 export interface SourceGit {
@@ -19,11 +19,13 @@ export interface SourceGit {
   ask(args: readonly string[]): Promise<string | undefined>
 }
 
-export function openSourceGit(
+/** Loaded when it is needed: what every run asks goes without it. */
+export async function openSourceGit(
   program: GitProgram,
   place: GitPlace,
   signal: AbortSignal,
-): SourceGit {
+): Promise<SourceGit> {
+  const { GitPluginError, simpleGit } = await import('simple-git')
   const environment = gitEnvironment(program.searchPath, place)
   const client = simpleGit({
     baseDir: '/',
@@ -60,8 +62,8 @@ export function openSourceGit(
 
 /** Throws `workspace_failed` when the host has no git, or one older than 2.39. */
 export async function checkGitVersion(program: GitProgram, signal: AbortSignal): Promise<string> {
-  const answer = await openSourceGit(program, barePlace(NOWHERE), signal).ask(['--version'])
-  const version = /(\d+)\.(\d+)(?:\.\d+)*/.exec(answer ?? '')
+  const answer = await gitTry({ program, signal }, barePlace(NOWHERE), ['--version'])
+  const version = /(\d+)\.(\d+)(?:\.\d+)*/.exec(answer.stdout.toString('latin1'))
   if (version === null) throw noGit(undefined)
   const [found, major, minor] = [version[0], Number(version[1]), Number(version[2])]
   const [majorMin, minorMin] = GIT_VERSION_MIN

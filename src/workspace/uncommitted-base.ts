@@ -32,8 +32,12 @@ export async function takeUncommitted(caller: GitCaller, checkout: Checkout): Pr
   const { store, head } = checkout
   const staged = await stagedTree(caller, checkout)
   const files = new Map<BytePath, string | undefined>()
-  for (const change of await modifiedFiles(caller, checkout)) files.set(change.path, change.oldOid)
-  for (const file of await untrackedFiles(caller, checkout)) files.set(file, undefined)
+  const [modified, untracked] = await Promise.all([
+    modifiedFiles(caller, checkout),
+    untrackedFiles(caller, checkout),
+  ])
+  for (const { path: name, oid } of modified) files.set(name, oid)
+  for (const name of untracked) files.set(name, undefined)
   const tree = files.size === 0 ? staged : await treeWith(caller, checkout, { staged, files })
   if (tree === (await gitLine(caller, storePlace(store), ['rev-parse', `${head}^{tree}`])))
     return head

@@ -32,6 +32,7 @@ import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-t
 import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { checkGitVersion } from './source-git.ts'
+import { createSourceMemory } from './source-memory.ts'
 import { type Workspace, workspaceOver } from './workspace.ts'
 
 type WorkspaceRequest = Omit<CreateRequest, 'limits' | 'nowMs'> & { signal: AbortSignal }
@@ -107,16 +108,14 @@ export function createWorkspaces(options: {
   // Mounts must not lead through links, so every path below is a real one.
   const stateDir = fs.realpathSync(options.stateDir)
   const program: GitProgram = { searchPath: options.searchPath, timeoutMs: GIT_TIMEOUT_MS }
-  let gitVersion: string | undefined
+  const memory = createSourceMemory(program)
   const open = async (start: string, signal: AbortSignal) =>
     openRepositoryStore({ program, signal }, stateDir, start)
   const place = placing(program, options.now)
   return {
     checkGit: (signal) => checkGitVersion(program, signal),
-    openSource: async ({ signal, ...request }) => {
-      gitVersion ??= await checkGitVersion(program, signal)
-      return openSource({ program, signal }, stateDir, request)
-    },
+    openSource: ({ signal, ...request }) =>
+      openSource({ program, signal }, stateDir, { ...request, memory }),
     openStore: async (repositoryPath, signal) => (await open(repositoryPath, signal)).store,
     async create(request) {
       const workspace = await place(request)

@@ -1,34 +1,37 @@
 /**
  * The entry of a run's worktree in the user's repository (`.git/worktrees/<run>`): what makes
- * `git worktree list` show it and keeps its base commit from garbage collection. It is made by git
- * without a checkout and hooks, and taken away by deleting it after a look at whose it is.
+ * `git worktree list` show it and keeps its base commit from garbage collection. It is written in the
+ * documented layout, without a process, and taken away by deleting it after a look at whose it is.
  */
 import fs from 'node:fs'
 import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
-import { type GitCaller, gitTry } from './git.ts'
+import { errorCode } from './directory.ts'
 import { type FoundRepository } from './find-repository.ts'
-import { sourcePlace } from './open-source.ts'
 import type { Slot } from './slot.ts'
 
 /** Makes the slot's `tree/`, which is there and may be mounted already, a detached worktree. */
-export async function addWorktreeEntry(
-  caller: GitCaller,
+export function addWorktreeEntry(
   source: FoundRepository,
   worktree: { slot: Slot; runId: string; commit: string },
-): Promise<void> {
+): void {
   const { slot, runId, commit } = worktree
-  // Git names the entry after the directory, so it gets the run's name first.
-  const named = path.join(slot.dir, runId)
-  const args = ['worktree', 'add', '--quiet', '--no-checkout', '--detach', named, commit]
-  const { code, stderr } = await gitTry(caller, sourcePlace(source), args)
-  if (code !== 0) throw notAdded(source, stderr)
   const entry = entryDir(source.commonDir, runId)
-  if (!fs.existsSync(path.join(entry, 'gitdir'))) throw notAdded(source, 'its name is taken')
-  fs.unlinkSync(path.join(named, '.git'))
-  fs.rmdirSync(named)
-  fs.writeFileSync(path.join(entry, 'gitdir'), `${slot.tree}/.git\n`)
-  giveToOwner(source.commonDir, entry)
+  try {
+    fs.mkdirSync(path.dirname(entry), { recursive: true })
+    fs.mkdirSync(entry)
+    const write = (name: string, text: string): void =>
+      fs.writeFileSync(path.join(entry, name), `${text}\n`)
+    // As git does: a `git worktree prune` in between must not take it for a broken one.
+    write('locked', 'initializing')
+    write('gitdir', `${slot.tree}/.git`)
+    write('HEAD', commit)
+    write('commondir', '../..')
+    fs.unlinkSync(path.join(entry, 'locked'))
+    giveToOwner(source.commonDir, entry)
+  } catch (error) {
+    throw notAdded(source, error)
+  }
 }
 
 /** Removes the entry when it belongs to the slot; quiet when there is none. */
@@ -80,10 +83,11 @@ function giveToOwner(commonDir: string, entry: string): void {
   }
 }
 
-function notAdded(source: FoundRepository, detail: string): OpenExecError {
+function notAdded(source: FoundRepository, cause: unknown): OpenExecError {
+  const detail = errorCode(cause) === 'EEXIST' ? 'its name is taken' : errorCode(cause)
   return new OpenExecError(
     'workspace_failed',
     `Cannot add a worktree to repository "${source.root}": ${detail}`,
-    { hint: 'Check that you may write to its git directory and that its disk is not full' },
+    { hint: 'Check that you may write to its git directory and that its disk is not full', cause },
   )
 }
