@@ -17,6 +17,7 @@ import { resolveImage } from './images.ts'
 import { writeLabels } from './labels.ts'
 import { checkMounts, type SandboxMount } from './mount-check.ts'
 import { requireEnforced, writeReceipt } from './receipt.ts'
+import type { OnEgress } from './sandbox.ts'
 import { type SandboxUser, writeSlotFiles } from './slot-files.ts'
 import { removeContainer } from './start.ts'
 import { containerLost } from './watch-container.ts'
@@ -43,6 +44,8 @@ export interface SandboxSpec {
   measure: ((signal: AbortSignal) => Promise<DiskUse>) | undefined
   /** Goes on with a sandbox that is weaker than asked, and says so in the receipt. */
   acceptDegraded: boolean
+  /** Takes connections to the door for traffic; without it nothing listens inside. */
+  egress?: OnEgress | undefined
 }
 
 export interface OpenContext {
@@ -191,6 +194,7 @@ async function makeReady(
       await rm(directory, { recursive: true, force: true })
     },
   })
+  if (spec.egress !== undefined) await sandbox.openEgress(spec.egress)
   if (spec.measure !== undefined)
     watchWorkspace(sandbox, spec, { measure: spec.measure, life, log: context.log })
   return sandbox
