@@ -6,7 +6,13 @@
 import { OpenExecError, type ExecResult, type FileStat, type Receipt } from '../schema/index.ts'
 import { runCommand } from './command-limits.ts'
 import type { Pipe } from './pipe.ts'
-import type { DirectoryEntry, ExecRequest, Sandbox } from './sandbox.ts'
+import {
+  type DirectoryEntry,
+  EGRESS_PORT,
+  type ExecRequest,
+  type OnEgress,
+  type Sandbox,
+} from './sandbox.ts'
 
 export interface DockerSandboxDeps {
   id: string
@@ -68,6 +74,15 @@ export class DockerSandbox implements Sandbox {
 
   async stat(path: string): Promise<FileStat | undefined> {
     return await this.#files((pipe, signal) => pipe.stat(path, { signal }))
+  }
+
+  /**
+   * Listens on the sandbox's loopback and gives what connects to the handler; asked again, the new
+   * handler takes over. Throws `sandbox_failed` where the port is taken inside.
+   */
+  async openEgress(onEgress: OnEgress): Promise<void> {
+    this.#assertUsable()
+    await this.#whileUsable(this.#deps.pipe.openDoor(EGRESS_PORT, onEgress))
   }
 
   async close(): Promise<void> {

@@ -17,6 +17,7 @@ import { resolveImage } from './images.ts'
 import { writeLabels } from './labels.ts'
 import { checkMounts, type SandboxMount } from './mount-check.ts'
 import { requireEnforced, writeReceipt } from './receipt.ts'
+import type { OnEgress } from './sandbox.ts'
 import { type SandboxUser, writeSlotFiles } from './slot-files.ts'
 import { removeContainer } from './start.ts'
 import { containerLost } from './watch-container.ts'
@@ -45,6 +46,8 @@ export interface SandboxSpec {
   acceptDegraded: boolean
   /** Called once the engine is busy starting the container, for work that can be done meanwhile. */
   meanwhile(): void
+  /** Takes connections to the door for traffic; without it nothing listens inside. */
+  egress?: OnEgress | undefined
 }
 
 export interface OpenContext {
@@ -194,6 +197,7 @@ async function makeReady(
       await rm(directory, { recursive: true, force: true })
     },
   })
+  if (spec.egress !== undefined) await sandbox.openEgress(spec.egress)
   if (spec.measure !== undefined)
     watchWorkspace(sandbox, spec, { measure: spec.measure, life, log: context.log })
   return sandbox

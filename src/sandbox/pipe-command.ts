@@ -10,7 +10,7 @@ import type { Channel, Link } from './pipe-link.ts'
 import { OutputStream } from './pipe-output.ts'
 import { signalName, signalNumber } from './pipe-signals.ts'
 import { type Exited, readExited, u64 } from './protocol-messages.ts'
-import { FROM, type Frame, TO, violation } from './protocol.ts'
+import { FROM, type Frame, INPUT_FRAMES, TO, violation } from './protocol.ts'
 import type { OutputStream as OutputName } from './sandbox.ts'
 
 export interface CommandResult extends ExecResult {
@@ -89,7 +89,11 @@ export class RunningCommand implements Channel, Command {
     this.channel = adopted ?? link.open(this)
     if (adopted !== undefined) link.adopt(adopted, this)
     this.#outputs = [this.#output(1, offsets.stdout), this.#output(2, offsets.stderr)]
-    this.#input = new InputStream(link, { channel: this.channel, offset: offsets.input })
+    this.#input = new InputStream(link, {
+      channel: this.channel,
+      offset: offsets.input,
+      frames: INPUT_FRAMES,
+    })
   }
 
   write(bytes: Uint8Array): Promise<void> {

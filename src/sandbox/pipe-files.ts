@@ -8,7 +8,7 @@ import { InputStream } from './pipe-input.ts'
 import type { Channel, Link } from './pipe-link.ts'
 import { OutputStream } from './pipe-output.ts'
 import { readFileStat, readU64 } from './protocol-messages.ts'
-import { FROM, type Frame, type ToType, violation } from './protocol.ts'
+import { FROM, type Frame, INPUT_FRAMES, type ToType, violation } from './protocol.ts'
 
 export interface FileAnswer {
   /** Content, entries or sections, as the operation has them. */
@@ -76,7 +76,11 @@ class FileOperation implements Channel {
     this.answer = this.#settle.promise
     this.#channel = link.open(this)
     this.#output = this.#openOutput()
-    this.#input = new InputStream(link, { channel: this.#channel, offset: 0 })
+    this.#input = new InputStream(link, {
+      channel: this.#channel,
+      offset: 0,
+      frames: INPUT_FRAMES,
+    })
     link.send(request.type, this.#channel, request.payload)
     if (request.content !== undefined) void this.#write(request.content)
   }

@@ -6,11 +6,25 @@ import { OpenExecError } from '../schema/index.ts'
 import { deferred } from './pipe-deferred.ts'
 import type { Link } from './pipe-link.ts'
 import { readU64, u64 } from './protocol-messages.ts'
-import { DATA_BYTES_MAX, type Frame, INPUT_WINDOW, TO, violation } from './protocol.ts'
+import {
+  DATA_BYTES_MAX,
+  type DoorFrame,
+  type Frame,
+  INPUT_WINDOW,
+  type ToType,
+  violation,
+} from './protocol.ts'
+
+/** The frames that carry a stream and its end. */
+export interface InputFrames {
+  bytes: ToType
+  end: ToType
+}
 
 export class InputStream {
   #link: Link
   #channel: number
+  #frames: InputFrames
   #sent: number
   #credited: number
   #ended = false
@@ -18,9 +32,10 @@ export class InputStream {
   #wake: (() => void) | undefined
   #last: Promise<void> = Promise.resolve()
 
-  constructor(link: Link, options: { channel: number; offset: number }) {
+  constructor(link: Link, options: { channel: number; offset: number; frames: InputFrames }) {
     this.#link = link
     this.#channel = options.channel
+    this.#frames = options.frames
     this.#sent = options.offset
     this.#credited = options.offset
   }
@@ -37,7 +52,7 @@ export class InputStream {
     if (this.#ended) return this.#last
     this.#ended = true
     this.#last = this.#last.then(() => {
-      if (!this.#closed) this.#link.send(TO.inputEnd, this.#channel, [u64(this.#sent)])
+      if (!this.#closed) this.#link.send(this.#frames.end, this.#channel, [u64(this.#sent)])
     })
     return this.#last
   }
@@ -48,7 +63,7 @@ export class InputStream {
     this.#wake?.()
   }
 
-  receiveCredit({ payload }: Frame): void {
+  receiveCredit({ payload }: Frame | DoorFrame): void {
     const offset = readU64(payload, 0)
     if (offset < this.#credited || offset > this.#sent)
       throw violation(`credit for input byte ${offset} of ${this.#sent}`)
@@ -66,7 +81,7 @@ export class InputStream {
         continue
       }
       const part = bytes.subarray(at, at + Math.min(open, DATA_BYTES_MAX))
-      this.#link.send(TO.input, this.#channel, [u64(this.#sent), part])
+      this.#link.send(this.#frames.bytes, this.#channel, [u64(this.#sent), part])
       this.#sent += part.length
       at += part.length
       await this.#link.writable()

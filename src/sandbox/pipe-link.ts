@@ -6,15 +6,17 @@
 import type { Readable, Writable } from 'node:stream'
 import { OpenExecError } from '../schema/index.ts'
 import { deferred, type Deferred } from './pipe-deferred.ts'
+import { MarkerFinder } from './marker-finder.ts'
 import { type Hello, readHello } from './protocol-messages.ts'
 import {
   CHANNEL_MAX,
   CHANNELS_OPEN_MAX,
+  type DoorFrame,
   encodeFrame,
   FROM,
   type Frame,
   FrameDecoder,
-  MarkerFinder,
+  isDoorFrame,
   OUTPUT_WINDOW,
   type StreamId,
   TO,
@@ -29,9 +31,9 @@ export interface PipeEnds {
   writable: Writable
 }
 
-export interface Channel {
+export interface Channel<Of = Frame> {
   /** One frame of this channel; may throw `sandbox_protocol_error`. */
-  receive(frame: Frame): void
+  receive(frame: Of): void
   /** The link is gone; no frame will follow. */
   fail(error: OpenExecError): void
 }
@@ -51,6 +53,8 @@ export class Link {
   #greeted: Deferred<Hello>
   #decoder = new FrameDecoder()
   #channels = new Map<number, Channel | 'released'>()
+  /** Takes every frame about connections the supervisor opens. */
+  #door: Channel<DoorFrame> | undefined
   /** No channel can be opened before the greeting says which ids are free. */
   #lastChannel = CHANNEL_MAX
   #greetedAlready = false
@@ -96,6 +100,12 @@ export class Link {
   adopt(id: number, channel: Channel): void {
     this.assertOpen()
     this.#channels.set(id, channel)
+  }
+
+  /** Where frames go that are about connections to the door; without it there must be none. */
+  serveDoor(door: Channel<DoorFrame>): void {
+    this.assertOpen()
+    this.#door = door
   }
 
   assertOpen(): void {
@@ -148,6 +158,7 @@ export class Link {
     this.#ends.writable.destroy()
     for (const channel of this.#channels.values()) if (channel !== 'released') channel.fail(error)
     this.#channels.clear()
+    this.#door?.fail(error)
     this.#onDrain()
     this.#greeted.reject(error)
     this.#resolveEnded(told)
@@ -177,7 +188,7 @@ export class Link {
     }
   }
 
-  #dispatch(frame: Frame): void {
+  #dispatch(frame: Frame | DoorFrame): void {
     if (!this.#greetedAlready) {
       const hello = readHello(frame)
       this.#greetedAlready = true
@@ -188,6 +199,11 @@ export class Link {
     if (frame.type === FROM.pong) {
       clearTimeout(this.#silence)
       this.#silence = undefined
+      return
+    }
+    if (isDoorFrame(frame)) {
+      if (this.#door === undefined) throw violation('a connection nobody asked for')
+      this.#door.receive(frame)
       return
     }
     const channel = this.#channels.get(frame.channel)

@@ -12,10 +12,12 @@ import {
   resumePayload,
   RunningCommand,
 } from './pipe-command.ts'
+import { openDoor } from './pipe-door.ts'
 import { fileDoor, type PipeFiles } from './pipe-file-door.ts'
 import type { Link, PipeEnds } from './pipe-link.ts'
 import { execPayload, type Hello } from './protocol-messages.ts'
 import { EXEC_ARGS_MAX, EXEC_BYTES_MAX, EXEC_VARIABLES_MAX, TO } from './protocol.ts'
+import type { OnEgress } from './sandbox.ts'
 
 export interface PipeOptions {
   /** 64 lower-case hex digits: a secret of this sandbox, the same for every attach to it. */
@@ -66,6 +68,12 @@ export interface Pipe extends PipeFiles {
     channel: number,
     options: CommandHandlers & { stdoutBytes: number; stderrBytes: number },
   ): Command
+  /**
+   * Listens on a port of the sandbox's loopback (0: any) and gives each connection to the handler;
+   * resolves with the port. Asked again, the new handler takes over. No connection outlives the
+   * pipe. Throws `sandbox_failed` where the sandbox cannot listen.
+   */
+  openDoor(port: number, onConnection: OnEgress): Promise<number>
   /** Tells the supervisor to end the sandbox; `ended` resolves when it has. */
   shutdown(): void
   /** Leaves the sandbox running; whatever waits here fails with `cancelled`. */
@@ -88,6 +96,7 @@ export async function openPipe(ends: PipeEnds, options: PipeOptions): Promise<Pi
     },
     resume: (channel, given) => resumeCommand(link, { channel, given, hello, now: options.now }),
     ...fileDoor(link),
+    openDoor: openDoor(link, hello),
     shutdown: () => link.shutdown(),
     close: () =>
       link.close(new OpenExecError('cancelled', 'The pipe into the sandbox was closed'), undefined),

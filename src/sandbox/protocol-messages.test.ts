@@ -26,6 +26,7 @@ test('readHello() reads the channels that outlived an orchestrator', () => {
   }, 1)
   expect(readHello(frame)).toEqual({
     first: true,
+    hasDoor: false,
     pid: 1,
     lastChannel: 77,
     live: [

@@ -5,6 +5,7 @@
 import type { FileStat } from '../schema/index.ts'
 import {
   CHANNELS_OPEN_MAX,
+  type DoorFrame,
   FROM,
   type Frame,
   INPUT_WINDOW,
@@ -30,6 +31,8 @@ export interface Hello {
   first: boolean
   /** Channel ids up to this one are used up. */
   lastChannel: number
+  /** Whether it can listen for connections inside. */
+  hasDoor: boolean
   live: readonly LiveChannel[]
 }
 
@@ -106,7 +109,7 @@ export function u64(...values: readonly number[]): Buffer {
 }
 
 /** Throws `sandbox_protocol_error` for another version or an inconsistent list of channels. */
-export function readHello({ type, payload }: Frame): Hello {
+export function readHello({ type, payload }: Frame | DoorFrame): Hello {
   if (type !== FROM.hello) throw violation(`frame of type ${type} instead of the greeting`)
   const version = payload.readUInt16BE(0)
   if (version !== PROTOCOL_VERSION)
@@ -120,6 +123,7 @@ export function readHello({ type, payload }: Frame): Hello {
     first: payload.readUInt16BE(2) === 1,
     pid: payload.readUInt32BE(4),
     lastChannel: payload.readUInt32BE(8),
+    hasDoor: (payload.readUInt32BE(24) & 1) !== 0,
     live: Array.from({ length: count }, (_, index) => readLive(payload.subarray(32 + 48 * index))),
   }
 }

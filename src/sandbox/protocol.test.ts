@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { MarkerFinder } from './marker-finder.ts'
 import {
   CHANNEL_MAX,
   DATA_BYTES_MAX,
@@ -7,7 +8,6 @@ import {
   FROM,
   FrameDecoder,
   MARKER_BYTES,
-  MarkerFinder,
   TO,
 } from './protocol.ts'
 

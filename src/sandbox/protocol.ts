@@ -21,7 +21,11 @@ export const OUTPUT_WINDOW = 512 * 1024
 /** Bytes of one input stream that may be on their way. */
 export const INPUT_WINDOW = 256 * 1024
 export const CHANNELS_OPEN_MAX = 64
+/** Ids above it belong to channels the supervisor opens: connections to the door. */
 export const CHANNEL_MAX = 0x7fff_ffff
+/** Bytes of one direction of a connection that may be on their way. */
+export const DOOR_WINDOW = 256 * 1024
+export const DOOR_CONNECTIONS_MAX = 64
 /** Ends every frame to the supervisor; the session key never contains it. */
 const END = Buffer.from('\n')
 
@@ -46,6 +50,11 @@ export const TO = {
   probe: 0x24,
   makeDirectory: 0x25,
   remove: 0x26,
+  listen: 0x40,
+  doorBytes: 0x42,
+  doorCredit: 0x43,
+  doorEnd: 0x44,
+  doorClose: 0x45,
 } as const
 
 /** Supervisor to orchestrator. */
@@ -62,24 +71,43 @@ export const FROM = {
   result: 0xa1,
 } as const
 
+/** Supervisor to orchestrator, about the door and the connections to it. */
+export const FROM_DOOR = {
+  listening: 0xc0,
+  opened: 0xc1,
+  bytes: 0xc2,
+  credit: 0xc3,
+  ended: 0xc4,
+  closed: 0xc5,
+} as const
+
+/** The frames of standard input and of file content. */
+export const INPUT_FRAMES = { bytes: TO.input, end: TO.inputEnd } as const
+
 export type ToType = (typeof TO)[keyof typeof TO]
 type FromType = (typeof FROM)[keyof typeof FROM]
+type FromDoorType = (typeof FROM_DOOR)[keyof typeof FROM_DOOR]
 
 /** 0: no stream, 1: standard output or the only one, 2: standard error. */
 export type StreamId = 0 | 1 | 2
 
-export interface Frame {
-  type: FromType
+interface AnyFrame<Type> {
+  type: Type
   stream: StreamId
   channel: number
   /** A view of what was received: copy it to keep it. */
   payload: Buffer
 }
 
+export type Frame = AnyFrame<FromType>
+export type DoorFrame = AnyFrame<FromDoorType>
+
+/** Whose channel a frame speaks of: that of the whole session is 0. */
+type Owner = 'session' | 'orchestrator' | 'door'
+
 interface Shape {
-  type: FromType
-  /** Belongs to the whole session, so its channel is 0. */
-  session: boolean
+  type: FromType | FromDoorType
+  owner: Owner
   bytesMin: number
   bytesMax: number
 }
@@ -87,18 +115,24 @@ interface Shape {
 const SHAPES: ReadonlyMap<number, Shape> = new Map(
   (
     [
-      [FROM.hello, true, 32, 32 + 64 * 48],
-      [FROM.pong, true, 8, 8],
-      [FROM.started, false, 4, 4],
-      [FROM.data, false, 9, 8 + DATA_BYTES_MAX],
-      [FROM.inputCredit, false, 8, 8],
-      [FROM.exited, false, 56, 56],
-      [FROM.released, false, 0, 0],
-      [FROM.error, false, 2, 2 + 24],
-      [FROM.file, false, 32, 32],
-      [FROM.result, false, 12, 12],
+      [FROM.hello, 'session', 32, 32 + 64 * 48],
+      [FROM.pong, 'session', 8, 8],
+      [FROM.started, 'orchestrator', 4, 4],
+      [FROM.data, 'orchestrator', 9, 8 + DATA_BYTES_MAX],
+      [FROM.inputCredit, 'orchestrator', 8, 8],
+      [FROM.exited, 'orchestrator', 56, 56],
+      [FROM.released, 'orchestrator', 0, 0],
+      [FROM.error, 'orchestrator', 2, 2 + 24],
+      [FROM.file, 'orchestrator', 32, 32],
+      [FROM.result, 'orchestrator', 12, 12],
+      [FROM_DOOR.listening, 'session', 2, 2 + 24],
+      [FROM_DOOR.opened, 'door', 0, 0],
+      [FROM_DOOR.bytes, 'door', 9, 8 + DATA_BYTES_MAX],
+      [FROM_DOOR.credit, 'door', 8, 8],
+      [FROM_DOOR.ended, 'door', 8, 8],
+      [FROM_DOOR.closed, 'door', 4, 4],
     ] as const
-  ).map(([type, session, bytesMin, bytesMax]) => [type, { type, session, bytesMin, bytesMax }]),
+  ).map(([type, owner, bytesMin, bytesMax]) => [type, { type, owner, bytesMin, bytesMax }]),
 )
 
 /** The error every broken rule of the protocol ends in; whoever gets it kills the sandbox. */
@@ -130,8 +164,10 @@ export function encodeFrame(
   return Buffer.concat([header, ...parts, END])
 }
 
+type Head = Omit<Frame | DoorFrame, 'payload'>
+
 interface Pending {
-  head: Omit<Frame, 'payload'>
+  head: Head
   payload: Buffer
   filled: number
 }
@@ -143,7 +179,7 @@ export class FrameDecoder {
   #pending: Pending | undefined;
 
   /** The frames completed by `chunk`, each valid until the next is asked for. */
-  *push(chunk: Buffer): Generator<Frame, void, undefined> {
+  *push(chunk: Buffer): Generator<AnyFrame<Shape['type']>, void, undefined> {
     let at = 0
     while (at < chunk.length) {
       if (this.#pending === undefined) {
@@ -180,7 +216,7 @@ export class FrameDecoder {
   }
 }
 
-function judge(header: Buffer): Omit<Frame, 'payload'> & { length: number } {
+function judge(header: Buffer): Head & { length: number } {
   const [type = 0, stream = 0] = header
   const channel = header.readUInt32BE(4)
   const length = header.readUInt32BE(8)
@@ -189,39 +225,22 @@ function judge(header: Buffer): Omit<Frame, 'payload'> & { length: number } {
   if (header.readUInt16BE(2) !== 0) throw violation('reserved bits of a frame header are set')
   if (length < shape.bytesMin || length > shape.bytesMax)
     throw violation(`frame of type ${type} has ${length} bytes`)
-  if (shape.session ? channel !== 0 : channel === 0 || channel > CHANNEL_MAX)
+  if (shape.owner !== ownerOf(channel))
     throw violation(`frame of type ${type} on channel ${channel}`)
   return { type: shape.type, stream: streamOf(shape.type, stream), channel, length }
 }
 
-function streamOf(type: FromType, stream: number): StreamId {
+export function isDoorFrame(frame: AnyFrame<Shape['type']>): frame is DoorFrame {
+  return frame.type === FROM_DOOR.listening || frame.channel > CHANNEL_MAX
+}
+
+function ownerOf(channel: number): Owner {
+  if (channel === 0) return 'session'
+  return channel > CHANNEL_MAX ? 'door' : 'orchestrator'
+}
+
+function streamOf(type: Shape['type'], stream: number): StreamId {
   if (type !== FROM.data && stream === 0) return 0
   if (type === FROM.data && (stream === 1 || stream === 2)) return stream
   throw violation(`frame of type ${type} on stream ${stream}`)
-}
-
-/** Finds the echo of an attach's marker; everything before it belongs to nobody and is dropped. */
-export class MarkerFinder {
-  #marker: Buffer
-  #tail = Buffer.alloc(0)
-  #dropped = 0
-  #droppedMax: number
-
-  constructor(marker: Uint8Array, limits: { droppedBytesMax: number }) {
-    if (marker.length !== MARKER_BYTES) throw new RangeError(`A marker has ${MARKER_BYTES} bytes`)
-    this.#marker = Buffer.from(marker)
-    this.#droppedMax = limits.droppedBytesMax
-  }
-
-  /** What follows the marker, once it has been seen. */
-  push(chunk: Buffer): Buffer | undefined {
-    const seen = Buffer.concat([this.#tail, chunk])
-    const at = seen.indexOf(this.#marker)
-    if (at !== -1) return seen.subarray(at + MARKER_BYTES)
-    this.#tail = Buffer.from(seen.subarray(Math.max(0, seen.length - MARKER_BYTES + 1)))
-    this.#dropped += seen.length - this.#tail.length
-    if (this.#dropped > this.#droppedMax)
-      throw violation(`no answer to the attach within ${this.#droppedMax} bytes`)
-    return undefined
-  }
 }

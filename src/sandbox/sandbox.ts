@@ -2,6 +2,7 @@
  * What the rest of the program may ask of a sandbox. The whole interface is served by one pipe into
  * the container; nothing here knows a run, a blueprint or a model.
  */
+import type { Duplex } from 'node:stream'
 import type { ExecResult, FileStat, Receipt } from '../schema/index.ts'
 
 export type OutputStream = 'stdout' | 'stderr'
@@ -21,6 +22,16 @@ export interface ExecRequest {
   /** Kills the command and all it started. */
   signal: AbortSignal
 }
+
+/** Where a sandbox with egress listens for its own processes: 127.0.0.1 and this port. */
+export const EGRESS_PORT = 3128
+
+/**
+ * Takes a connection that somebody inside made, and owns it from then on: a duplex whose directions
+ * end each by itself. Nothing has looked at its bytes. Destroyed before both ends, the client sees
+ * a reset.
+ */
+export type OnEgress = (connection: Duplex) => void
 
 export interface DirectoryEntry extends FileStat {
   /** Bytes of the name as they are; may not be UTF-8. */

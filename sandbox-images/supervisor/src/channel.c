@@ -185,10 +185,11 @@ static int compose(struct channel *c, struct out *o) {
   return 1;
 }
 
-void channels_compose(struct out *o) {
+int channels_compose(struct out *o) {
   turn = (turn + 1) % CHANNELS_MAX;
   for (size_t i = 0; i < CHANNELS_MAX; i++) {
     struct channel *c = &channels[(turn + i) % CHANNELS_MAX];
-    if (c->id && !compose(c, o)) return;
+    if (c->id && !compose(c, o)) return 0;
   }
+  return 1;
 }

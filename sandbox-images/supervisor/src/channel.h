@@ -23,6 +23,7 @@ enum { CHANNEL_POLLS_MAX = CHANNELS_MAX * 3 };
 size_t channels_poll(struct pollfd *into);
 void channels_move(const struct pollfd *polled, size_t count, int64_t now_us);
 int channels_tick(int64_t now_us);
-void channels_compose(struct out *o);
+/* 0 when the batch is full. */
+int channels_compose(struct out *o);
 
 #endif

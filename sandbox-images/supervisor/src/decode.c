@@ -7,33 +7,41 @@
 /* The smallest buffer: one full data frame and then some, so that bulk input needs few reads. */
 enum { BUFFER_SIZE = HEADER_SIZE + 8 + DATA_MAX + 1 + 4096 };
 
+/* Whose channel a frame speaks of. */
+enum owner { ORCHESTRATOR, SESSION, DOOR };
+
 struct shape {
   uint8_t type;
-  uint8_t session; /* 1: channel 0, 0: a channel of its own */
+  uint8_t owner;
   uint32_t min;
   uint32_t max;
 };
 
 static const struct shape SHAPES[] = {
-    {FRAME_ATTACH, 1, 2 + 2 + MARKER_SIZE + 4, 2 + 2 + MARKER_SIZE + 4},
-    {FRAME_PING, 1, 8, 8},
-    {FRAME_SHUTDOWN, 1, 0, 0},
-    {FRAME_EXEC, 0, 28 + 2, EXEC_MAX},
-    {FRAME_INPUT, 0, 8 + 1, 8 + DATA_MAX},
-    {FRAME_INPUT_END, 0, 8, 8},
-    {FRAME_SIGNAL, 0, 2, 2},
-    {FRAME_RESIZE, 0, 4, 4},
-    {FRAME_KILL, 0, 0, 0},
-    {FRAME_CREDIT, 0, 8, 8},
-    {FRAME_RESUME, 0, 16, 16},
-    {FRAME_RELEASE, 0, 0, 0},
-    {FRAME_READ, 0, 16 + 1, 16 + PATH_BYTES_MAX},
-    {FRAME_WRITE, 0, 8 + 1, 8 + PATH_BYTES_MAX},
-    {FRAME_LIST, 0, 4 + 1, 4 + PATH_BYTES_MAX},
-    {FRAME_STAT, 0, 1, PATH_BYTES_MAX},
-    {FRAME_PROBE, 0, 0, 0},
-    {FRAME_MKDIR, 0, 4 + 1, 4 + PATH_BYTES_MAX},
-    {FRAME_REMOVE, 0, 1, PATH_BYTES_MAX},
+    {FRAME_ATTACH, SESSION, 2 + 2 + MARKER_SIZE + 4, 2 + 2 + MARKER_SIZE + 4},
+    {FRAME_PING, SESSION, 8, 8},
+    {FRAME_SHUTDOWN, SESSION, 0, 0},
+    {FRAME_EXEC, ORCHESTRATOR, 28 + 2, EXEC_MAX},
+    {FRAME_INPUT, ORCHESTRATOR, 8 + 1, 8 + DATA_MAX},
+    {FRAME_INPUT_END, ORCHESTRATOR, 8, 8},
+    {FRAME_SIGNAL, ORCHESTRATOR, 2, 2},
+    {FRAME_RESIZE, ORCHESTRATOR, 4, 4},
+    {FRAME_KILL, ORCHESTRATOR, 0, 0},
+    {FRAME_CREDIT, ORCHESTRATOR, 8, 8},
+    {FRAME_RESUME, ORCHESTRATOR, 16, 16},
+    {FRAME_RELEASE, ORCHESTRATOR, 0, 0},
+    {FRAME_READ, ORCHESTRATOR, 16 + 1, 16 + PATH_BYTES_MAX},
+    {FRAME_WRITE, ORCHESTRATOR, 8 + 1, 8 + PATH_BYTES_MAX},
+    {FRAME_LIST, ORCHESTRATOR, 4 + 1, 4 + PATH_BYTES_MAX},
+    {FRAME_STAT, ORCHESTRATOR, 1, PATH_BYTES_MAX},
+    {FRAME_PROBE, ORCHESTRATOR, 0, 0},
+    {FRAME_MKDIR, ORCHESTRATOR, 4 + 1, 4 + PATH_BYTES_MAX},
+    {FRAME_REMOVE, ORCHESTRATOR, 1, PATH_BYTES_MAX},
+    {FRAME_LISTEN, SESSION, 4, 4},
+    {FRAME_DOOR_BYTES, DOOR, 8 + 1, 8 + DATA_MAX},
+    {FRAME_DOOR_CREDIT, DOOR, 8, 8},
+    {FRAME_DOOR_END, DOOR, 8, 8},
+    {FRAME_DOOR_CLOSE, DOOR, 0, 0},
 };
 
 static const struct shape *shape_of(uint8_t type) {
@@ -137,8 +145,10 @@ static const char *judge(const struct frame *f, const uint8_t *header) {
   if (f->stream > STREAM_STDERR || (f->stream && f->type != FRAME_CREDIT)) return "wrong stream";
   if (f->length < shape->min) return "frame too short";
   if (f->length > shape->max) return "frame too long";
-  if (shape->session ? f->channel != 0 : f->channel == 0 || f->channel >= 0x80000000u)
-    return "wrong channel for this frame type";
+  enum owner owner = f->channel == 0                   ? SESSION
+                     : f->channel > CHANNEL_MAX ? DOOR
+                                                       : ORCHESTRATOR;
+  if (owner != shape->owner) return "wrong channel for this frame type";
   return NULL;
 }
 

@@ -15,6 +15,7 @@ static const struct {
     {EFBIG, "EFBIG"},     {ENOSPC, "ENOSPC"},   {EROFS, "EROFS"},     {EMLINK, "EMLINK"},
     {EPIPE, "EPIPE"},     {ELOOP, "ELOOP"},     {EDQUOT, "EDQUOT"},   {ENAMETOOLONG, "ENAMETOOLONG"},
     {ENOSYS, "ENOSYS"},   {ESTALE, "ESTALE"},   {ENOTEMPTY, "ENOTEMPTY"},
+    {EADDRINUSE, "EADDRINUSE"}, {EADDRNOTAVAIL, "EADDRNOTAVAIL"}, {EAFNOSUPPORT, "EAFNOSUPPORT"},
 };
 
 void errno_name(int number, char *out, unsigned long size) {

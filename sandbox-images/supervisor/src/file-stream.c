@@ -154,7 +154,7 @@ static int say_bulk(struct file_op *f, struct out *o) {
   uint8_t *at = out_frame(o, head, 8, o->bulk, length);
   put_u64(at, f->sent);
   f->sent += length;
-  o->bulk_used = 1;
+  o->bulk_used = DATA_MAX;
   return 1;
 }
 

@@ -97,9 +97,10 @@ static void run(void) {
     /* Deadlines of commands first: they give kill orders, which have deadlines of their own. */
     int wait = session_tick(now);
     wait = soonest(wait, crew_tick(now / 1000));
-    int full = speak();
     uint32_t orphan_ms = session_orphan_ms();
     int64_t silence_ms = (now - heard_us) / 1000;
+    wait = soonest(wait, session_silence(silence_ms));
+    int full = speak();
     if (orphan_ms && silence_ms >= orphan_ms) end(STATUS_ORPHANED);
     if (orphan_ms) wait = soonest(wait, (int)(orphan_ms - silence_ms));
     polled[0] = (struct pollfd){signals, POLLIN, 0};

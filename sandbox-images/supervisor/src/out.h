@@ -17,8 +17,8 @@ struct out {
   int at;
   uint8_t small[OUT_SMALL];
   size_t small_used;
-  uint8_t bulk[DATA_MAX]; /* for one frame a batch whose bytes come from a file */
-  int bulk_used;
+  uint8_t bulk[DATA_MAX]; /* for frames whose bytes come from a file or a connection */
+  size_t bulk_used;
 };
 
 struct frame_head {

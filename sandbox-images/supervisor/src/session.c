@@ -2,6 +2,7 @@
 #include "session.h"
 #include "channel.h"
 #include "crew.h"
+#include "door.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@ static struct {
   uint8_t pong[8];
   uint8_t marker[MARKER_SIZE];
   uint32_t orphan_ms;
+  int door_first; /* commands and connections take turns at being first to speak */
+  size_t door_polls_at;
   const char *reason;
 } session;
 
@@ -27,12 +30,16 @@ static int violation(const char *reason) {
 
 const char *session_violation(void) { return session.reason; }
 uint32_t session_orphan_ms(void) { return session.orphan_ms; }
-void session_detach(void) { session.attached = 0; }
+void session_detach(void) {
+  session.attached = 0;
+  door_forget();
+}
 
 void session_init(void) {
   memset(&session, 0, sizeof session);
   session.orphan_ms = FIRST_ATTACH_MS;
   channels_init();
+  door_init();
 }
 
 /* What was said and not acknowledged is said again, to the one who attaches, when it asks. */
@@ -44,6 +51,7 @@ static void attach(const struct frame *f) {
   session.attach_expected = 0;
   session.pong_owed = 0;
   channels_pause();
+  door_forget();
 }
 
 static int obey(const struct frame *f, int64_t now_us) {
@@ -55,6 +63,14 @@ static int obey(const struct frame *f, int64_t now_us) {
     memcpy(session.pong, f->payload, sizeof session.pong);
     session.pong_owed = 1;
     return 1;
+  case FRAME_LISTEN:
+    if (get_u16(f->payload + 2) != 0) return violation("malformed LISTEN");
+    door_listen(get_u16(f->payload));
+    return 1;
+  case FRAME_DOOR_BYTES:
+  case FRAME_DOOR_CREDIT:
+  case FRAME_DOOR_END:
+  case FRAME_DOOR_CLOSE: return door_obey(f, &session.reason);
   default: return channels_obey(f, now_us, &session.reason);
   }
 }
@@ -90,7 +106,7 @@ static void greet(struct out *o) {
   put_u32(at + 12, OUTPUT_WINDOW);
   put_u32(at + 16, INPUT_WINDOW);
   put_u32(at + 20, CHANNELS_MAX);
-  put_u32(at + 24, 0);
+  put_u32(at + 24, FEATURE_DOOR);
   put_u32(at + 28, (uint32_t)count);
   channels_describe(at + HELLO_FIXED);
   session.greeting = 0;
@@ -107,13 +123,29 @@ void session_compose(struct out *o) {
     memcpy(at, session.pong, 8);
     session.pong_owed = 0;
   }
-  channels_compose(o);
+  session.door_first = !session.door_first;
+  if (session.door_first && !door_compose(o)) return;
+  if (channels_compose(o) && !session.door_first) door_compose(o);
 }
 
-size_t session_poll(struct pollfd *into) { return channels_poll(into); }
+size_t session_poll(struct pollfd *into) {
+  session.door_polls_at = channels_poll(into);
+  return session.door_polls_at + door_poll(into + session.door_polls_at);
+}
 
 void session_move(const struct pollfd *polled, size_t count, int64_t now_us) {
-  channels_move(polled, count, now_us);
+  size_t at = session.door_polls_at;
+  channels_move(polled, at, now_us);
+  door_move(polled + at, count - at, now_us / 1000);
 }
 
-int session_tick(int64_t now_us) { return channels_tick(now_us); }
+int session_tick(int64_t now_us) {
+  int commands = channels_tick(now_us), door = door_tick(now_us / 1000);
+  return commands < 0 || (door >= 0 && door < commands) ? door : commands;
+}
+
+int session_silence(int64_t silence_ms) {
+  int64_t limit_ms = session.orphan_ms / 2;
+  door_silence(session.orphan_ms && silence_ms >= limit_ms);
+  return session.orphan_ms && silence_ms < limit_ms ? (int)(limit_ms - silence_ms) : -1;
+}

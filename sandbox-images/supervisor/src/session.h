@@ -9,8 +9,8 @@
 #include <poll.h>
 #include <stdint.h>
 
-/* Two output pipes and an input each, plus a control socket for every warden. */
-enum { SESSION_POLLS_MAX = CHANNELS_MAX * 3 };
+/* Two output pipes and an input each, plus the door and its connections. */
+enum { SESSION_POLLS_MAX = CHANNELS_MAX * 3 + DOOR_CONNECTIONS_MAX + 1 };
 
 enum verdict { VERDICT_GO_ON, VERDICT_SHUTDOWN, VERDICT_VIOLATION };
 
@@ -30,6 +30,9 @@ void session_move(const struct pollfd *polled, size_t count, int64_t now_us);
 int session_tick(int64_t now_us);
 /* Fills an empty batch; leaves it empty when there is nothing to say. */
 void session_compose(struct out *o);
+/* Milliseconds without a word: connections to the door end long before the sandbox does. Returns
+ * milliseconds until it wants to hear of it again, or -1. */
+int session_silence(int64_t silence_ms);
 /* Milliseconds of silence after which the orchestrator counts as lost; 0: never. */
 uint32_t session_orphan_ms(void);
 

@@ -21,6 +21,10 @@ enum {
   OUTPUT_WINDOW = 512 * 1024, /* unacknowledged bytes of one output stream */
   INPUT_WINDOW = 256 * 1024,  /* bytes of one input stream on their way to the process */
   CHANNELS_MAX = 64,
+  DOOR_WINDOW = 256 * 1024, /* bytes of one direction of a connection on their way */
+  DOOR_CONNECTIONS_MAX = 64,
+  CHANNEL_MAX = 0x7fffffff, /* of the orchestrator; ids above it are the supervisor's */
+  FEATURE_DOOR = 1,
   ARGS_MAX = 16384,
   ENVS_MAX = 8192,
 };
@@ -47,7 +51,13 @@ enum frame_type {
   FRAME_PROBE = 0x24,
   FRAME_MKDIR = 0x25,
   FRAME_REMOVE = 0x26,
-  /* 0x40 to 0x4f: channels of the egress door, opened by the supervisor (ids from 0x80000000) */
+  /* 0x40 to 0x4f, and 0xc0 to 0xcf the other way: connections to the door, each a channel the
+   * supervisor opens (ids from 0x80000000) */
+  FRAME_LISTEN = 0x40, /* whole session */
+  FRAME_DOOR_BYTES = 0x42,
+  FRAME_DOOR_CREDIT = 0x43,
+  FRAME_DOOR_END = 0x44,
+  FRAME_DOOR_CLOSE = 0x45,
 
   /* supervisor to orchestrator */
   FRAME_HELLO = 0x81,
@@ -60,6 +70,12 @@ enum frame_type {
   FRAME_ERROR = 0x95,
   FRAME_FILE = 0xa0,
   FRAME_RESULT = 0xa1,
+  FRAME_LISTENING = 0xc0, /* whole session */
+  FRAME_DOOR_OPENED = 0xc1,
+  FRAME_DOOR_GIVES = 0xc2,
+  FRAME_DOOR_TAKEN = 0xc3,
+  FRAME_DOOR_ENDED = 0xc4,
+  FRAME_DOOR_CLOSED = 0xc5,
 };
 
 enum stream_id { STREAM_NONE = 0, STREAM_STDOUT = 1, STREAM_STDERR = 2 };
