@@ -43,7 +43,7 @@ const DANGEROUS = `
   fspick get_kernel_syms get_mempolicy init_module io_uring_enter io_uring_register io_uring_setup
   ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie lsm_set_self_attr mbind mknod
   mknodat modify_ldt mount mount_setattr move_mount move_pages name_to_handle_at nfsservctl
-  open_by_handle_at open_tree perf_event_open personality pidfd_getfd pivot_root process_madvise
+  open_by_handle_at open_tree perf_event_open personality pidfd_getfd pivot_root prlimit64 process_madvise
   process_vm_readv process_vm_writev ptrace query_module quotactl quotactl_fd reboot
   remap_file_pages request_key set_mempolicy setdomainname sethostname setns settimeofday socket
   socketcall stime swapoff swapon _sysctl sysfs syslog umount umount2 unshare uselib userfaultfd
@@ -90,6 +90,7 @@ test('seccompProfile() lets arguments decide as the table says', () => {
     'personality 0 SCMP_CMP_EQ 131072',
     'personality 0 SCMP_CMP_EQ 131080',
     'personality 0 SCMP_CMP_EQ 4294967295',
+    'prlimit64 0 SCMP_CMP_EQ 0',
   ])
 })
 

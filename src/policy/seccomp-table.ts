@@ -97,8 +97,7 @@ export const ALLOWED_SYSCALLS: readonly SyscallGroup[] = [
     name: 'scheduling and limits',
     reason: 'Priorities, affinity and usage; a limit can only be lowered',
     syscalls: words(`
-      getcpu getpriority getrandom getrlimit getrusage ioprio_get ioprio_set prlimit64
-      sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
+      getcpu getpriority getrandom getrlimit getrusage ioprio_get ioprio_set sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
       sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity
       sched_setattr sched_setparam sched_setscheduler sched_yield setpriority setrlimit sysinfo
       ugetrlimit uname`),
@@ -186,6 +185,13 @@ export const CONDITIONAL_SYSCALLS: readonly ConditionalSyscall[] = [
     argument: 0,
     mask: undefined,
     values: [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff],
+  },
+  {
+    syscalls: ['prlimit64'],
+    reason: 'Own limits only: the supervisor has the same user, and keeps the limits it has',
+    argument: 0,
+    mask: undefined,
+    values: [0],
   },
 ]
 

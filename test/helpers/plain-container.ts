@@ -15,6 +15,8 @@ export interface PlainContainer {
 export interface PlainOptions {
   /** Every capability a root of a nested machine has, no filter, no mask, the devices of the host. */
   careless?: boolean
+  /** The network, the processes and the shared memory of the host. */
+  hostNamespaces?: boolean
   /** `source:target`, as a careless user would write it. */
   binds?: string[]
   user?: string
@@ -26,7 +28,7 @@ const PLAIN = 'openexec.test-control'
 const CARELESS: Docker.HostConfig = {
   CapAdd: (
     'SYS_ADMIN SYS_PTRACE SYS_MODULE SYS_RAWIO SYS_BOOT SYS_TIME SYSLOG NET_ADMIN ' +
-    'DAC_READ_SEARCH IPC_LOCK SYS_PACCT SYS_TTY_CONFIG'
+    'DAC_READ_SEARCH IPC_LOCK SYS_PACCT SYS_TTY_CONFIG SYS_NICE'
   ).split(' '),
   SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
   MaskedPaths: [],
@@ -34,6 +36,8 @@ const CARELESS: Docker.HostConfig = {
   DeviceCgroupRules: ['a *:* rwm'],
   Mounts: [{ Type: 'bind', Source: '/dev', Target: '/dev' }],
 }
+
+const HOST_NAMESPACES = { NetworkMode: 'host', PidMode: 'host', IpcMode: 'host' } as const
 
 export async function plainContainer(
   engine: Engine,
@@ -46,7 +50,11 @@ export async function plainContainer(
     Cmd: ['600'],
     User: options.user ?? '0',
     Labels: { 'openexec.instance': instance, [PLAIN]: '1' },
-    HostConfig: { ...(options.careless === true ? CARELESS : {}), Binds: options.binds ?? [] },
+    HostConfig: {
+      ...(options.careless === true ? CARELESS : {}),
+      ...(options.hostNamespaces === true ? HOST_NAMESPACES : {}),
+      Binds: options.binds ?? [],
+    },
   })
   await container.start()
   return {

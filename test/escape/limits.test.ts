@@ -1,3 +1,4 @@
+/** What happens to whoever goes beyond a limit, and that the sandbox goes on; the corpus has the attempts themselves. */
 import { afterAll, expect } from 'vitest'
 import { dockerTest, expectNoLeftovers, testEngine } from '../helpers/docker.ts'
 import { containersOf, run, sandboxBench, testConfinement } from '../helpers/sandbox.ts'
