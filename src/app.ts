@@ -10,7 +10,7 @@ import { createEngine, type EnvironmentDeps, loadRun } from './blueprint/index.t
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
 import type { Config } from './config.ts'
 import { createRedactor, createTimeline } from './events/index.ts'
-import { selectModel } from './model/index.ts'
+import { createModels, type Models, selectModel } from './model/index.ts'
 import {
   BLUEPRINT_REGISTRY,
   createCatalog,
@@ -78,7 +78,8 @@ export function openApp(options: AppOptions): App {
     cwd: options.cwd,
     registry: BLUEPRINT_REGISTRY,
   }
-  const shared = { sandboxes, workspaces, blueprints, now, newId }
+  const models = createModels({ environment: config.models, config: config.operatorFile, now })
+  const shared = { sandboxes, workspaces, blueprints, models, now, newId }
   const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
   const running = new Set<Promise<unknown>>()
   const track = (work: Promise<unknown>) => {
@@ -118,15 +119,19 @@ interface Shared {
   root: string
   sandboxes: Sandboxes
   workspaces: Workspaces
+  models: Models
   blueprints: Parameters<typeof createCatalog>[0]['blueprints']
   now(): number
   newId: ReturnType<typeof createNewId>
 }
 
-function openRuntime({ log }: AppOptions, shared: Shared): { runtime: Runtime; dispose(): void } {
-  const { root, now, newId } = shared
+function openRuntime(
+  { log, config }: AppOptions,
+  shared: Shared,
+): { runtime: Runtime; dispose(): void } {
+  const { root, now, newId, models } = shared
   const state = openState({ file: join(root, 'openexec.db') })
-  const redactor = createRedactor([])
+  const redactor = createRedactor(modelKeys(config))
   const redact = (text: string) => redactor.text(text)
   const mirror = { runsDir: join(root, 'runs'), log }
   const timeline = createTimeline({ state, now, redactorOf: () => redactor, mirror })
@@ -138,8 +143,10 @@ function openRuntime({ log }: AppOptions, shared: Shared): { runtime: Runtime; d
     ...base,
     userOf: userFor,
     takeSource: sources.take,
-    modelOf: (run) =>
+    modelOf: (run, choice) =>
       selectModel({
+        other:
+          choice && (() => models.open(choice, { run: run.id, cassette: run.request.cassette })),
         scriptFile: run.request.modelScript,
         callsBefore: countEvents(state.db, run.id, 'model_invocation'),
       }),
@@ -150,9 +157,15 @@ function openRuntime({ log }: AppOptions, shared: Shared): { runtime: Runtime; d
     watch: (id, until) => executionSignal({ state, now }, id, until),
   })
   const checkModelScript = async (scriptFile: string) =>
-    void (await selectModel({ scriptFile, callsBefore: 0 }))
+    void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const keepSource = sources.keep
-  const runtime = createRuntime({ ...base, engine, keepSource, checkModelScript })
+  const runtime = createRuntime({
+    ...base,
+    engine,
+    keepSource,
+    checkModelScript,
+    chooseModel: models.choose,
+  })
   return {
     runtime,
     dispose() {
@@ -183,6 +196,16 @@ function createHandover(): {
       return source
     },
   }
+}
+
+/** Too short ones stand everywhere, and no provider gives any out. */
+const KEY_CHARS_MIN = 8
+
+/** Keys of models are taken out of everything that is recorded. */
+function modelKeys({ models }: Config): { name: string; value: string }[] {
+  return [models.anthropicKey, models.openaiKey, models.ownKey].flatMap((value) =>
+    value === undefined || value.length < KEY_CHARS_MIN ? [] : [{ name: 'model_key', value }],
+  )
 }
 
 /** The caller's own user, or one of nobody's when the caller is root. */

@@ -1,5 +1,6 @@
 /** The only reader of `process.env`: everything else gets the frozen `Config`. */
 import { homedir } from 'node:os'
+import { join } from 'node:path'
 
 export interface Config {
   /** Where the engine may be named: the variables of the engine's own clients. */
@@ -8,6 +9,17 @@ export interface Config {
   stateDir: string | undefined
   /** Script of the `scripted` model; `--model-script` wins. */
   modelScript: string | undefined
+  /** What language models may be called with; keys are in no other place. */
+  models: {
+    model: string | undefined
+    anthropicKey: string | undefined
+    anthropicUrl: string | undefined
+    openaiKey: string | undefined
+    openaiUrl: string | undefined
+    ownKey: string | undefined
+  }
+  /** The operator's configuration; it may not exist unless it was named. */
+  operatorFile: { path: string; named: boolean }
   /** Where programs such as git are looked for. */
   path: string
   /** Colour and live progress are for people at a terminal. */
@@ -31,9 +43,31 @@ export function readConfig(
     }),
     stateDir: env['OPENEXEC_STATE'],
     modelScript: env['OPENEXEC_MODEL_SCRIPT'],
+    models: Object.freeze({
+      model: filled(env['OPENEXEC_MODEL']),
+      anthropicKey: filled(env['ANTHROPIC_API_KEY']),
+      anthropicUrl: filled(env['ANTHROPIC_BASE_URL']),
+      openaiKey: filled(env['OPENAI_API_KEY']),
+      openaiUrl: filled(env['OPENAI_BASE_URL']),
+      ownKey: filled(env['OPENEXEC_MODEL_KEY']),
+    }),
+    operatorFile: Object.freeze({
+      path:
+        filled(env['OPENEXEC_CONFIG']) ?? join(configHome(env, home), 'openexec', 'config.yaml'),
+      named: filled(env['OPENEXEC_CONFIG']) !== undefined,
+    }),
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',
     ci: env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false',
   }
   return Object.freeze(config)
+}
+
+function configHome(env: Readonly<Record<string, string | undefined>>, home: string): string {
+  return filled(env['XDG_CONFIG_HOME']) ?? join(home, '.config')
+}
+
+/** An empty variable is one that was not set. */
+function filled(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text.trim()
 }

@@ -5,7 +5,6 @@
 import { ModelResponse, type ModelRequest } from '../schema/index.ts'
 import {
   estimateRequestTokens,
-  FAILURE_TABLE,
   generateWithRetry,
   type Model,
   modelFailure,
@@ -67,10 +66,27 @@ export async function askModel(
   if (!reserved.ok) return { kind: 'exceeded', exceeded: reserved.exceeded }
   const started = deps.now()
   let outcome: ModelOutcome = { ok: false, failure: modelFailure('cancelled', 'Cancelled') }
+  const calls = [reserved.reservation]
+  let lacking: Exceeded | undefined
+  /** What may have been charged stays reserved, and the next call needs room of its own. */
+  const another = (failure: ModelFailure) => {
+    if (failure.charged === 'no') return true
+    const more = budget.reserve({ ...worst, turns: 0 })
+    if (more.ok) calls.push(more.reservation)
+    else lacking = more.exceeded
+    return more.ok
+  }
   try {
-    outcome = await generate(deps, request, signal)
+    outcome = await generate(deps, request, { signal, another })
   } finally {
-    reserved.reservation.settle(spendOf(outcome, worst))
+    const last = calls.pop()
+    for (const [index, lost] of calls.entries())
+      lost.settle({ ...worst, turns: index === 0 ? 1 : 0 })
+    last?.settle({ ...spendOf(outcome, worst), turns: calls.length === 0 ? 1 : 0 })
+  }
+  if (lacking !== undefined) {
+    if (!outcome.ok) record(failedEvent(request, model, outcome.failure))
+    return { kind: 'exceeded', exceeded: lacking }
   }
   if (!outcome.ok) {
     record(failedEvent(request, model, outcome.failure))
@@ -86,7 +102,7 @@ export async function askModel(
 async function generate(
   { model, retry, random, sleep, record }: AgentDeps,
   request: ModelRequest,
-  signal: AbortSignal,
+  { signal, another }: { signal: AbortSignal; another(failure: ModelFailure): boolean },
 ): Promise<ModelOutcome> {
   const answer = await withDeadline({ timeoutMs: CALL_TIMEOUT_MS, signal }, (inner) =>
     generateWithRetry(checked(model), request, {
@@ -94,7 +110,11 @@ async function generate(
       signal: inner,
       random,
       sleep,
-      onRetry: (again) => record(retryEvent(request, model, again)),
+      onRetry(again) {
+        if (!another(again.failure)) return false
+        record(retryEvent(request, model, again))
+        return true
+      },
     }),
   )
   if (answer.kind === 'done') return answer.value
@@ -108,7 +128,7 @@ function spendOf(outcome: ModelOutcome, worst: Partial<Spend>): Partial<Spend> {
     const { usage } = outcome.response
     return { turns: 1, tokens: usageTokens(usage), costMicroUsd: usage.costMicroUsd }
   }
-  return FAILURE_TABLE[outcome.failure.class].charged === 'no' ? { turns: 1 } : worst
+  return outcome.failure.charged === 'no' ? { turns: 1 } : worst
 }
 
 /** The same model, whose malformed answers are failures that can be tried again. */
@@ -117,6 +137,7 @@ function checked(model: Model): Model {
     provider: model.provider,
     model: model.model,
     price: model.price,
+    window: model.window,
     async generate(request, options) {
       const outcome = await model.generate(request, options)
       const fault = outcome.ok ? faultOf(outcome.response) : undefined

@@ -13,7 +13,7 @@ import {
   type RunSandboxes,
 } from '../actions/index.ts'
 import { deniesRead } from '../policy/index.ts'
-import { GitOid, type NewEvent, type Run, type RunId } from '../schema/index.ts'
+import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '../schema/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
 import { listSandboxes, removeSandbox, type Db } from '../state/index.ts'
 import {
@@ -48,7 +48,7 @@ export interface EnvironmentDeps extends Omit<
   /** Whom the workspace of a run belongs to inside. */
   userOf(id: RunId): { uid: number; gid: number }
   /** Throws `no_model_configured`. */
-  modelOf(run: Run): ReturnType<StageDeps['model']>
+  modelOf(run: Run, choice: ModelChoice | undefined): ReturnType<StageDeps['model']>
   /** The repository of a run as it was seen when it was submitted, if by this process just now. */
   takeSource(id: RunId): Source | undefined
 }
@@ -61,7 +61,8 @@ export async function openEnvironment(
 ): Promise<Environment> {
   const { workspaces } = deps
   // Before anything is started: a run that cannot end well should not begin.
-  if (frozen.plan.stages.some(({ type }) => type === 'agent')) await deps.modelOf(run)
+  if (frozen.plan.stages.some(({ type }) => type === 'agent'))
+    await deps.modelOf(run, frozen.snapshot.model)
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
   const place = await openRunPlace(deps, { run, frozen }, signal)
   const { source, slotDir } = place
@@ -133,7 +134,7 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     project,
     tree,
     sandboxes: touching(sandboxes, opened),
-    model: () => deps.modelOf(run),
+    model: () => deps.modelOf(run, frozen.snapshot.model),
     startedAt: performance.now(),
   }
   return {

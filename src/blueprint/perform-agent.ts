@@ -16,8 +16,6 @@ import { spentOfRun } from './run-spend.ts'
 import type { StageScope } from './stage-scope.ts'
 
 const INPUT_CHARS_MAX = 40_000
-const OUTPUT_TOKENS_MAX = 4096
-const CONTEXT_TOKENS_MAX = 100_000
 const ACTION_TAIL_CHARS = 4000
 
 export async function performAgent(
@@ -25,9 +23,10 @@ export async function performAgent(
   stage: AgentPlanStage,
 ): Promise<AgentOutcome> {
   const { deps, context, attempt } = scope
+  const model = await deps.model()
   const result = await runAgentStage(
     {
-      model: await deps.model(),
+      model,
       tools: toolContext(scope, stage),
       record: context.record,
       saveTranscript: async (name, content) =>
@@ -58,8 +57,8 @@ export async function performAgent(
       contextPack: await contextPack(context, stage),
       inputs: await inputTexts(context, stage),
       limits: stage.limits,
-      maxOutputTokens: OUTPUT_TOKENS_MAX,
-      contextTokens: CONTEXT_TOKENS_MAX,
+      maxOutputTokens: model.window.outputTokens,
+      contextTokens: model.window.contextTokens,
       signal: context.signal,
     },
   )

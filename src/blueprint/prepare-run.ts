@@ -11,7 +11,8 @@ import {
   policySnapshot,
   stageMode,
 } from '../policy/index.ts'
-import { OpenExecError, type RunRequest } from '../schema/index.ts'
+import { type ModelChoice, OpenExecError, type RunRequest } from '../schema/index.ts'
+import type { ModelWish } from '../model/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
 import { routeRequest } from '../router/index.ts'
 import type { Source, Workspaces } from '../workspace/index.ts'
@@ -29,6 +30,8 @@ export interface PrepareDeps {
   blueprints: Catalog
   /** Throws `config_invalid` for a script of the scripted model that cannot be used. */
   checkModelScript(file: string): Promise<void>
+  /** `undefined` when there is none. Throws `config_invalid`, `policy_denied`. */
+  chooseModel(wish: ModelWish, signal: AbortSignal): Promise<ModelChoice | undefined>
 }
 
 export interface PreparedRun extends FrozenRun {
@@ -47,9 +50,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const chosen = chooseBlueprint(request, deps.blueprints)
   const { plan: shipped } = findBlueprint(chosen.blueprint, deps.blueprints)
-  const { modelScript } = request
-  if (modelScript !== undefined && shipped.stages.some(({ type }) => type === 'agent'))
-    await deps.checkModelScript(modelScript)
+  const model = await modelOf(deps, { request, plan: shipped }, signal)
   const { repo, ref, includeDirty, image: named } = request
   // The engine is asked while git is; what is wrong with the repository is told first.
   const facts = begun(deps.sandboxes.facts({ signal }))
@@ -67,6 +68,7 @@ export async function prepareRun(
     tools: describeTools(),
     prices: describePrices(),
     image: { name: image.name, id: image.id },
+    model,
   })
   return {
     source,
@@ -76,8 +78,30 @@ export async function prepareRun(
     snapshot,
     image: snapshot.image,
     wallMs: Math.min(policy.limits.wall, plan.limits.max_wall),
-    notices: [...chosen.notices, ...noticesOf(request, source)].map((text) => plainText(text)),
+    notices: [...chosen.notices, ...noticesOf(request, source), ...modelNotices(model, plan)].map(
+      (text) => plainText(text),
+    ),
   }
+}
+
+/** Chosen now and frozen with the run; a script is only looked at. */
+async function modelOf(
+  deps: PrepareDeps,
+  { request, plan }: { request: RunRequest; plan: Plan },
+  signal: AbortSignal,
+): Promise<ModelChoice | undefined> {
+  const { modelScript, model: named, localModelOnly: localOnly = false } = request
+  if (!plan.stages.some(({ type }) => type === 'agent')) return undefined
+  if (modelScript === undefined) return await deps.chooseModel({ named, localOnly }, signal)
+  await deps.checkModelScript(modelScript)
+  return undefined
+}
+
+function modelNotices(model: ModelChoice | undefined, { limits }: Plan): string[] {
+  if (model === undefined) return []
+  const { provider, model: name, chosenBy, local } = model
+  const cost = local ? 'it costs nothing' : `it may cost up to ${limits.max_cost_usd} USD`
+  return [`Model ${provider}/${name}, chosen by ${chosenBy}; ${cost}`]
 }
 
 /** Its failure may come before anybody waits for it. */

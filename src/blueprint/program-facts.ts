@@ -1,6 +1,6 @@
 /** What of the program itself the decisions of a run depend on; part of its policy snapshot. */
 import { describeActions } from '../actions/index.ts'
-import { PRICE_TABLE } from '../model/index.ts'
+import { PRICE_TABLE, priceTableHash } from '../model/index.ts'
 import type { JsonValue } from '../schema/index.ts'
 import { TOOLSETS, toolsetsHash } from '../tools/index.ts'
 
@@ -10,5 +10,5 @@ export function describeTools(): JsonValue {
 
 export function describePrices(): JsonValue {
   const { version, prices } = PRICE_TABLE
-  return { version, models: Object.keys(prices).sort() }
+  return { version, hash: priceTableHash(PRICE_TABLE), models: Object.keys(prices).sort() }
 }

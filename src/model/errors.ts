@@ -27,6 +27,7 @@ export const FAILURE_TABLE = {
   context_truncated: { retry: false, charged: 'unknown', reason: 'model_error' },
   script_mismatch: { retry: false, charged: 'no', reason: 'script_mismatch' },
   script_exhausted: { retry: false, charged: 'no', reason: 'script_mismatch' },
+  cassette_miss: { retry: false, charged: 'no', reason: 'script_mismatch' },
   cancelled: { retry: false, charged: 'unknown', reason: 'cancelled' },
 } as const satisfies Record<string, FailureRow>
 
@@ -39,15 +40,19 @@ export interface ModelFailure {
   status: number | undefined
   /** Wait the provider asks for, in `ms`. */
   retryAfterMs: number | undefined
+  /** `unknown` when tokens may have been used, as the table says or the adapter saw. */
+  charged: 'no' | 'unknown'
 }
 
 /** A failure without a status; adapters spread their own facts over it. */
 export function modelFailure(failureClass: ModelFailureClass, message: string): ModelFailure {
-  return { class: failureClass, message, status: undefined, retryAfterMs: undefined }
+  const { charged } = FAILURE_TABLE[failureClass]
+  return { class: failureClass, message, status: undefined, retryAfterMs: undefined, charged }
 }
 
 const STATUS_CLASS: Readonly<Record<number, ModelFailureClass>> = {
   401: 'unauthorized',
+  402: 'quota_exhausted',
   403: 'unauthorized',
   404: 'not_found',
   408: 'timed_out',
@@ -77,5 +82,9 @@ const HINTS: Partial<Record<ModelFailureClass, string>> = {
   unauthorized: 'Check the API key of the model provider',
   quota_exhausted: 'Check the credit of the account at the model provider',
   script_mismatch: 'Compare the expectation of the turn with what the run sent',
+  cassette_miss: 'Record the cassette again with --cassette-mode record',
+  context_truncated:
+    'Give the model a larger window: `context_tokens` of the model in the configuration',
+  not_found: 'Check the name of the model',
   script_exhausted: 'Add turns to the script, or set on_exhausted: repeat_last',
 }

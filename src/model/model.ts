@@ -13,11 +13,22 @@ export type ModelOutcome =
   | { ok: true; response: ModelResponse }
   | { ok: false; failure: ModelFailure }
 
+/** How much a model takes and gives. */
+export interface ModelWindow {
+  /** Tokens of messages above which old tool results are left out of what is sent. */
+  contextTokens: number
+  /** Tokens one answer may have. */
+  outputTokens: number
+}
+
+export const DEFAULT_WINDOW: ModelWindow = { contextTokens: 100_000, outputTokens: 4096 }
+
 export interface Model {
   readonly provider: string
   readonly model: string
   /** What its tokens cost; `undefined` when nobody knows, which is not the same as free. */
   readonly price: Price | undefined
+  readonly window: ModelWindow
   /** Settles soon after `signal` aborts, with a failure of class `cancelled`. Must not throw. */
   generate(request: ModelRequest, options: { signal: AbortSignal }): Promise<ModelOutcome>
 }

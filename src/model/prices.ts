@@ -19,10 +19,69 @@ export interface PriceTable {
   prices: Readonly<Record<string, Price>>
 }
 
-const FREE: Price = { inputUncached: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0, output: 0 }
+/** What costs nothing: scripts, and models on this machine. */
+export const FREE: Price = {
+  inputUncached: 0,
+  cacheRead: 0,
+  cacheWrite5m: 0,
+  cacheWrite1h: 0,
+  output: 0,
+}
 
-/** Prices of the models that ship with the program. A model without a row needs one from its user. */
-export const PRICE_TABLE: PriceTable = { version: '1', prices: { 'scripted/*': FREE } }
+/** A row as providers print it: USD for one million tokens. */
+function usd([input, output, cacheRead, write5m = input, write1h = write5m]: readonly [
+  input: number,
+  output: number,
+  cacheRead: number,
+  write5m?: number,
+  write1h?: number,
+]): Price {
+  const micro = (amount: number) => Math.round(amount * 1_000_000)
+  return {
+    inputUncached: micro(input),
+    cacheRead: micro(cacheRead),
+    cacheWrite5m: micro(write5m),
+    cacheWrite1h: micro(write1h),
+    output: micro(output),
+  }
+}
+
+const ANTHROPIC = {
+  'claude-haiku-4-5': usd([1, 5, 0.1, 1.25, 2]),
+  'claude-opus-4-1': usd([15, 75, 1.5, 18.75, 30]),
+  'claude-opus-4-5': usd([5, 25, 0.5, 6.25, 10]),
+  'claude-sonnet-4-0': usd([3, 15, 0.3, 3.75, 6]),
+  'claude-sonnet-4-5': usd([3, 15, 0.3, 3.75, 6]),
+}
+const OPENAI = {
+  'gpt-4.1': usd([2, 8, 0.5]),
+  'gpt-4.1-mini': usd([0.4, 1.6, 0.1]),
+  'gpt-4o': usd([2.5, 10, 1.25]),
+  'gpt-4o-mini': usd([0.15, 0.6, 0.075]),
+  'gpt-5': usd([1.25, 10, 0.125]),
+  'gpt-5-mini': usd([0.25, 2, 0.025]),
+  'gpt-5-nano': usd([0.05, 0.4, 0.005]),
+  o3: usd([2, 8, 0.5]),
+  'o4-mini': usd([1.1, 4.4, 0.275]),
+}
+
+/**
+ * List prices of well-known models, and of what is free. They change: a model without a row, or with
+ * another price, gets it from its user's configuration.
+ */
+export const PRICE_TABLE: PriceTable = {
+  version: '2',
+  prices: {
+    'scripted/*': FREE,
+    ...prefixed('anthropic', ANTHROPIC),
+    ...prefixed('openai-responses', OPENAI),
+    ...prefixed('openai-chat', OPENAI),
+  },
+}
+
+function prefixed(provider: string, rows: Readonly<Record<string, Price>>): Record<string, Price> {
+  return Object.fromEntries(Object.entries(rows).map(([name, row]) => [`${provider}/${name}`, row]))
+}
 
 /** Lower-case hex sha256 of version and prices. */
 export function priceTableHash(table: PriceTable): string {

@@ -22,7 +22,7 @@ function call(text: string, seed = 'seed', controller = new AbortController()) {
     signal: controller.signal,
     random: seededRandom(seed),
     sleep: async () => {},
-    onRetry: (retry) => retries.push(retry),
+    onRetry: (retry) => retries.push(retry) > 0,
   })
   return { outcome, retries }
 }
@@ -95,4 +95,23 @@ test('modelError() is model_failed with the class as data', () => {
     message: 'Cannot use model "big": No such key',
     details: { class: 'unauthorized', status: 401 },
   })
+})
+
+test('generateWithRetry() makes no call that there is no room for', async () => {
+  const text =
+    'provider: scripted\nturns: [{ reply: { error: { class: connection_lost }, times: 9 } }]'
+  const model = createScriptedModel(parseScript({ file: 's.yaml', text }), { callsBefore: 0 })
+  let calls = 0
+  const outcome = await generateWithRetry(
+    { ...model, generate: (...args) => ((calls += 1), model.generate(...args)) },
+    request,
+    {
+      policy: DEFAULT_RETRY,
+      signal: new AbortController().signal,
+      random: () => 0,
+      sleep: async () => {},
+      onRetry: () => false,
+    },
+  )
+  expect([calls, outcome.ok]).toEqual([1, false])
 })

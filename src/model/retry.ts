@@ -35,7 +35,8 @@ export interface RetryOptions {
   random(): number
   /** Resolves early, and never rejects, when `signal` aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>
-  onRetry(retry: Retry): void
+  /** Says whether there is room for one more call. */
+  onRetry(retry: Retry): boolean
 }
 
 /** Calls the model until it answers, fails for good, or the attempts are used up. */
@@ -50,7 +51,7 @@ export async function generateWithRetry(
     if (outcome.ok || attempt >= policy.attemptsMax || signal.aborted) return outcome
     const waitMs = retryWait(outcome.failure, { attempt, policy, random })
     if (waitMs === undefined) return outcome
-    onRetry({ attempt, failure: outcome.failure, waitMs })
+    if (!onRetry({ attempt, failure: outcome.failure, waitMs })) return outcome
     await sleep(waitMs, signal)
   }
 }

@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { JsonValue, ModelRequest, ModelResponse, Usage } from '../schema/index.ts'
 import { classifyStatus, modelFailure, type ModelFailure } from './errors.ts'
-import type { Model, ModelOutcome } from './model.ts'
+import { DEFAULT_WINDOW, type Model, type ModelOutcome } from './model.ts'
 import { costMicroUsd, type Price, PRICE_TABLE, priceOf } from './prices.ts'
 import { mismatchesOf, showMismatches } from './script-match.ts'
 import type { Reply, ScriptFile } from './script.ts'
@@ -52,6 +52,7 @@ export function createScriptedModel(script: ScriptFile, options: ScriptedOptions
     provider: PROVIDER,
     model,
     price,
+    window: DEFAULT_WINDOW,
     async generate(request, { signal }): Promise<ModelOutcome> {
       if (lost !== undefined) return { ok: false, failure: lost }
       const found = next(request)
@@ -80,7 +81,7 @@ function scriptedFailure(error: NonNullable<Reply['error']>): ModelFailure {
   const { status, message, retry_after: retryAfterMs } = error
   const failureClass = error.class ?? classifyStatus(status ?? 500)
   const text = message ?? `The script answers with ${status ?? failureClass}`
-  return { class: failureClass, message: text, status, retryAfterMs }
+  return { ...modelFailure(failureClass, text), status, retryAfterMs }
 }
 
 interface ReplyPlace {

@@ -5,6 +5,8 @@ import { parseScript } from './script.ts'
 import { createScriptedModel } from './scripted.ts'
 
 export interface ModelConfig {
+  /** What is played when there is no script; `undefined` when no model was found. */
+  other: (() => Promise<Model>) | undefined
   /** Path of a script for the `scripted` model; `undefined` when none was named. */
   scriptFile: string | undefined
   /** Model calls this run has made before, so that a resumed script goes on where it was. */
@@ -16,13 +18,14 @@ export interface ModelConfig {
  * `no_model_configured` when nothing is, `config_invalid` when the script cannot be read.
  */
 export async function selectModel(config: ModelConfig): Promise<Model> {
-  const { scriptFile, callsBefore } = config
+  const { scriptFile, callsBefore, other } = config
+  if (scriptFile === undefined && other !== undefined) return await other()
   if (scriptFile === undefined)
     throw new OpenExecError(
       'no_model_configured',
       'Cannot run an agent stage: no model is configured',
       {
-        hint: 'Name a script with --model-script FILE, or choose a blueprint without agent stages',
+        hint: 'Set ANTHROPIC_API_KEY or OPENAI_API_KEY, start Ollama, llama.cpp or vLLM on this machine, or name a model with --model provider/model; --model-script FILE plays a script, and blueprints without agent stages need none',
       },
     )
   const text = await readScript(scriptFile)

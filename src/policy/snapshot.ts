@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { hashJson, JsonValue } from '../schema/index.ts'
+import { hashJson, JsonValue, ModelChoice } from '../schema/index.ts'
 import { Policy } from './policy.ts'
 
 /** Everything a run's decisions depend on, frozen when it begins. */
@@ -11,6 +11,8 @@ export const PolicySnapshot = z.strictObject({
   /** Price table of models. */
   prices: JsonValue,
   image: z.strictObject({ name: z.string(), id: z.string() }),
+  /** Of agent stages; absent where no model was found, or a script is played. */
+  model: ModelChoice.optional(),
 })
 export type PolicySnapshot = z.infer<typeof PolicySnapshot>
 
@@ -19,6 +21,7 @@ export interface PolicySnapshotParts {
   tools: JsonValue
   prices: JsonValue
   image: { name: string; id: string }
+  model?: ModelChoice | undefined
 }
 
 /**
@@ -29,6 +32,8 @@ export function policySnapshot(parts: PolicySnapshotParts): {
   snapshot: PolicySnapshot
   hash: string
 } {
-  const snapshot = PolicySnapshot.parse(structuredClone({ version: 1, ...parts }))
+  const { model, ...rest } = parts
+  const whole = { version: 1, ...rest, ...(model !== undefined && { model }) }
+  const snapshot = PolicySnapshot.parse(structuredClone(whole))
   return { snapshot, hash: hashJson(snapshot) }
 }

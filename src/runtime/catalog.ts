@@ -16,5 +16,6 @@ export interface Catalog {
   checkPolicy(document: Document): { rules: number }
   /** The built-in policy when no document is given. */
   explainPolicy(document: Document | undefined, mode: SandboxMode | undefined): PolicyExplanation
-  doctor(options: { signal: AbortSignal }): Promise<DoctorReport>
+  /** `live` makes one tiny call to the model, with the operator's key. */
+  doctor(options: { live: boolean; signal: AbortSignal }): Promise<DoctorReport>
 }

@@ -54,7 +54,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
         text: renderExplanation(explanation),
       }
     },
-    doctor: ({ signal }) => examine(deps, signal),
+    doctor: (options) => examine(deps, options),
   }
 }
 

@@ -13,6 +13,8 @@ import {
   type NewId,
   OpenExecError,
 } from '../schema/index.ts'
+import type { Models } from '../model/index.ts'
+import { modelChecks } from './doctor-model.ts'
 import { type EngineFacts, OWN_IMAGES, type Sandboxes } from '../sandbox/index.ts'
 
 export interface DoctorDeps {
@@ -20,12 +22,17 @@ export interface DoctorDeps {
   /** Version of git on this machine as `[major, minor, patch]`. Throws when there is none. */
   gitVersion(signal: AbortSignal): Promise<string>
   user: { uid: number; gid: number }
+  models: Models
   newId: NewId
   now: Clock
 }
 
-export async function examine(deps: DoctorDeps, signal: AbortSignal): Promise<DoctorReport> {
+export async function examine(
+  deps: DoctorDeps,
+  { live, signal }: { live: boolean; signal: AbortSignal },
+): Promise<DoctorReport> {
   const checks: DoctorCheck[] = [nodeCheck(), await gitCheck(deps, signal)]
+  checks.push(...(await modelChecks(deps, { live, signal })))
   const facts = await attempt('engine', () => deps.sandboxes.facts({ signal }), checks)
   if (facts !== undefined) {
     checks.push(...engineChecks(facts), ...(await imageChecks(deps, signal)))

@@ -67,3 +67,4 @@ export {
 export { WireFrame } from './stream.ts'
 export { Duration, TIMEOUT_CLASSES } from './units.ts'
 export { type Finding, findingsError, type ParsedYaml, parseYaml, YAML_BYTES_MAX } from './yaml.ts'
+export { CassetteMode, ModelChoice, ModelProvider } from './model-choice.ts'

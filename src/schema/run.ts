@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { GitOid, RunId, SessionId, Sha256, StepId, TaskId } from './ids.ts'
+import { CassetteMode } from './model-choice.ts'
 import { Reason } from './reason.ts'
 
 export const RunStatus = z.enum([
@@ -69,6 +70,12 @@ export const RunRequest = z.object({
   timeoutMs: z.number().int().positive().optional(),
   /** Script file of the `scripted` model. */
   modelScript: z.string().optional(),
+  /** `provider/model`; the operator's own choice when absent. */
+  model: z.string().max(300).optional(),
+  /** Refuses every model that is not on the orchestrator's machine. */
+  localModelOnly: z.boolean().optional(),
+  /** Recorded exchanges with the model's server. */
+  cassette: z.object({ file: z.string(), mode: CassetteMode }).optional(),
   acceptDegraded: z.boolean(),
   /** Whether a person is there who can approve. */
   interactive: z.boolean(),

@@ -6,6 +6,8 @@ import { validate } from '../validate.ts'
 
 const Explain = z.strictObject({ document: Document.optional(), mode: SandboxMode.optional() })
 
+const DoctorQuery = z.object({ live: z.enum(['true', 'false']).default('false') })
+
 /** What can be asked without a run. */
 export function catalogRoutes({ catalog }: { catalog: Catalog }) {
   return new Hono()
@@ -20,5 +22,8 @@ export function catalogRoutes({ catalog }: { catalog: Catalog }) {
       const { document, mode } = c.req.valid('json')
       return c.json(catalog.explainPolicy(document, mode))
     })
-    .get('/doctor', async (c) => c.json(await catalog.doctor({ signal: c.req.raw.signal })))
+    .get('/doctor', validate('query', DoctorQuery), async (c) => {
+      const live = c.req.valid('query').live === 'true'
+      return c.json(await catalog.doctor({ live, signal: c.req.raw.signal }))
+    })
 }

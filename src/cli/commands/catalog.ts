@@ -109,15 +109,17 @@ function registerDoctor(program: Command, context: CommandContext): void {
   program
     .command('doctor')
     .description('Check this machine: engine, images, git, what can be enforced here.')
+    .option('--live', 'also call the model once, with your key; costs a few tokens')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       '\nExample:\n  openexec doctor --json | jq \'.checks[] | select(.status != "ok")\'\n\n' +
         'Exits with 0 when runs are possible here, 125 when they are not.',
     )
-    .action((options: { json?: boolean }) =>
+    .action((options: { json?: boolean; live?: boolean }) =>
       using(context, CATALOG, async ({ client }) => {
-        const report = await bodyOf(client.v1.doctor.$get())
+        const live = options.live === true ? 'true' : 'false'
+        const report = await bodyOf(client.v1.doctor.$get({ query: { live } }))
         if (!report.ok) context.exit(125)
         if (options.json === true) return printJson(context.io, report)
         const marks = {

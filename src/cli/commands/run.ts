@@ -1,6 +1,13 @@
 import { type Command, Option } from 'commander'
 import { resolve } from 'node:path'
-import { Duration, OpenExecError, type Run, RunRequest, SandboxMode } from '../../schema/index.ts'
+import {
+  CassetteMode,
+  Duration,
+  OpenExecError,
+  type Run,
+  RunRequest,
+  SandboxMode,
+} from '../../schema/index.ts'
 import { attach, type AttachOptions } from '../attach.ts'
 import { bodyOf } from '../client.ts'
 import {
@@ -21,6 +28,10 @@ interface RunOptions extends StateOptions, AttachOptions {
   timeout?: string
   includeDirty?: boolean
   modelScript?: string
+  model?: string
+  localModelOnly?: boolean
+  cassette?: string
+  cassetteMode?: CassetteMode
   acceptDegraded?: boolean
   detach?: boolean
 }
@@ -30,6 +41,8 @@ Examples:
   openexec run --image node -- npm test            one command, isolated, on the current repository
   openexec run check                               lint and test with the repository's own commands
   openexec run backend_bugfix --task "Fix the off-by-one in pages" --model-script turns.yaml
+  openexec run backend_bugfix --task "…" --model anthropic/claude-sonnet-4-5
+  openexec run backend_bugfix --task "…" --cassette fix.cassette --cassette-mode record
   openexec run ./my.yaml --input patch=@fix.patch  a blueprint of your own, a file as its input
   openexec run check --ref v1.2.0 --json           another commit; one JSON object at the end
   openexec logs -f $(openexec run --detach check)  in the background, and watched from outside
@@ -39,6 +52,11 @@ Its output is yours: stdout and stderr of a command pass through as they are.
 The run works on a commit, in a git worktree of its own: uncommitted changes are left out unless
 --include-dirty is given, and your checkout is not touched until \`openexec apply\`.
 Ctrl-C cancels the run and removes its container and worktree.
+
+Agent stages use the model of --model, else of OPENEXEC_MODEL, else of \`model:\` in
+~/.config/openexec/config.yaml, else the one ANTHROPIC_API_KEY or OPENAI_API_KEY is for, else one
+that Ollama, llama.cpp or vLLM serves on this machine. What was chosen, and what it may cost, is
+printed. \`openexec doctor --live\` tries it.
 
 Exit codes: 0 succeeded, 1 failed, 2 bad input, 3 no model configured, 4 approval needed,
 5 blocked by policy, 6 budget exceeded, 124 timed out, 125 engine or infrastructure, 130 cancelled.`
@@ -60,6 +78,14 @@ export function registerRun(program: Command, context: CommandContext): void {
     .option('--input <k=v>', 'an input of the blueprint, or k=@FILE; may be repeated', collect)
     .option('--timeout <duration>', 'wall-clock limit of the run, such as 90s, 10m or 2h')
     .option('--include-dirty', 'start from uncommitted changes too')
+    .option('--model <provider/model>', 'model of agent stages (default: see below)')
+    .option('--local-model-only', 'use no model but one on this machine')
+    .option('--cassette <file>', 'recorded exchanges with the model')
+    .addOption(
+      new Option('--cassette-mode <mode>', 'what to do with the cassette')
+        .choices([...CassetteMode.options])
+        .default('replay'),
+    )
     .option('--model-script <file>', 'turns of the scripted model (YAML) for agent stages')
     .option('--accept-degraded', 'run although the engine enforces less than asked; is recorded')
     .option('--detach', 'print the id of the run and return; it goes on in the background')
@@ -120,7 +146,9 @@ interface Given {
 
 function requestOf({ io, command, config }: CommandContext, given: Given): RunRequest {
   const { blueprint, options, repo, inputs, timeoutMs } = given
-  const modelScript = options.modelScript ?? config.modelScript
+  // What is said on the command line wins over the environment.
+  const fallback = options.model === undefined ? config.modelScript : undefined
+  const modelScript = options.modelScript ?? fallback
   return RunRequest.parse({
     blueprint: blueprint === undefined ? command && 'command' : blueprintName(io.cwd, blueprint),
     task: options.task ?? '',
@@ -134,9 +162,23 @@ function requestOf({ io, command, config }: CommandContext, given: Given): RunRe
     sandbox: options.sandbox,
     timeoutMs,
     modelScript: modelScript === undefined ? undefined : resolve(io.cwd, modelScript),
+    model: options.model,
+    localModelOnly: options.localModelOnly,
+    cassette: cassetteOf(io.cwd, options),
     acceptDegraded: options.acceptDegraded ?? false,
     interactive: false,
   })
+}
+
+function cassetteOf(cwd: string, options: RunOptions): RunRequest['cassette'] {
+  const { cassette, cassetteMode = 'replay', modelScript, model } = options
+  if (modelScript !== undefined && (cassette ?? model) !== undefined)
+    throw new OpenExecError(
+      'bad_request',
+      'Cannot use --model-script together with --model or --cassette',
+      { hint: 'A script is a model of its own' },
+    )
+  return cassette === undefined ? undefined : { file: resolve(cwd, cassette), mode: cassetteMode }
 }
 
 /** Names stay names; what looks like a path is one, seen from here. */
