@@ -12,6 +12,8 @@ import type { SandboxMount } from './mount-check.ts'
 import type { SandboxUser, SlotFiles } from './slot-files.ts'
 
 export const SUPERVISOR_DIRECTORY = '/.openexec'
+/** Nobody listens there. */
+export const NO_RESOLVER = '127.0.0.1'
 
 /** What an engine refuses although it only makes a sandbox tighter; each is said in the receipt. */
 export interface EngineClamps {
@@ -78,7 +80,7 @@ function isolation({ confinement, security, runtime }: ContainerSpecOptions) {
   return {
     NetworkMode: confinement.network,
     // Else the engine copies the host's resolver into the sandbox even without a network.
-    Dns: ['127.0.0.1'],
+    Dns: [NO_RESOLVER],
     DnsSearch: ['.'],
     DnsOptions: [],
     CapDrop: ['ALL'],

@@ -26,7 +26,11 @@ export const InspectFacts = z.object({
   Id: z.string(),
   Image: Text,
   State: z.object({ Running: Flag, OOMKilled: Flag, ExitCode: Count }),
-  Config: z.object({ User: Text, Entrypoint: Texts }),
+  Config: z.object({
+    User: Text,
+    Entrypoint: Texts,
+    Healthcheck: z.object({ Test: Texts }).nullish(),
+  }),
   HostConfig: z.object({
     NetworkMode: Text,
     Privileged: Flag,
@@ -47,6 +51,9 @@ export const InspectFacts = z.object({
     PidsLimit: Count,
     Devices: Things,
     DeviceRequests: Things,
+    DeviceCgroupRules: Things,
+    Dns: Texts,
+    RestartPolicy: z.object({ Name: Text }).nullish(),
     VolumesFrom: Things,
     LogConfig: z.object({ Type: Text }),
   }),

@@ -4,6 +4,8 @@
  * same evidence always gives the same receipt.
  */
 import { OpenExecError, type Receipt, type ReceiptItem } from '../schema/index.ts'
+import { NO_RESOLVER } from './container-spec.ts'
+import type { InspectFacts } from './inspect-facts.ts'
 import { type ReceiptEvidence, receiptItem } from './receipt-item.ts'
 import { limitItems } from './receipt-limits.ts'
 import { mountItems } from './receipt-mounts.ts'
@@ -132,7 +134,7 @@ function boundaryItems({ request, inspect }: ReceiptEvidence): ReceiptItem[] {
     user: host.UsernsMode === 'host',
     cgroup: host.CgroupnsMode !== 'private',
   }).flatMap(([name, isShared]) => (isShared ? [name] : []))
-  const devices = host.Devices + host.DeviceRequests
+  const devices = host.Devices + host.DeviceRequests + host.DeviceCgroupRules
   return [
     receiptItem('image', {
       requested: request.image.id,
@@ -160,6 +162,33 @@ function boundaryItems({ request, inspect }: ReceiptEvidence): ReceiptItem[] {
     }),
     coveredItem('masked_paths', request.confinement.maskedPaths, host.MaskedPaths),
     coveredItem('readonly_paths', request.confinement.readonlyPaths, host.ReadonlyPaths),
+    ...habitItems(inspect),
+  ]
+}
+
+/** What an engine does with containers of its own accord: keep output, look after health, restart. */
+function habitItems({ Config, HostConfig }: InspectFacts): ReceiptItem[] {
+  const health = Config.Healthcheck?.Test ?? []
+  const restart = HostConfig.RestartPolicy?.Name || 'no'
+  return [
+    receiptItem('log', {
+      requested: 'none',
+      enforced: HostConfig.LogConfig.Type || 'unknown',
+      source: 'inspect',
+      holds: HostConfig.LogConfig.Type === 'none',
+    }),
+    receiptItem('healthcheck', {
+      requested: 'none',
+      enforced: health[0] === 'NONE' ? 'none' : health.join(' ') || 'none',
+      source: 'inspect',
+      holds: health.length === 0 || health[0] === 'NONE',
+    }),
+    receiptItem('restart', {
+      requested: 'no',
+      enforced: restart,
+      source: 'inspect',
+      holds: restart === 'no',
+    }),
   ]
 }
 
@@ -198,6 +227,12 @@ function networkItems({ inspect, inside }: ReceiptEvidence): ReceiptItem[] {
       enforced: inside.interfaces?.join(' ') ?? 'unknown',
       source: 'inside',
       holds: live?.length === 1 && live[0] === 'lo',
+    }),
+    receiptItem('resolver', {
+      requested: NO_RESOLVER,
+      enforced: inspect.HostConfig.Dns.join(' ') || 'the one of the host',
+      source: 'inspect',
+      holds: inspect.HostConfig.Dns.join() === NO_RESOLVER,
     }),
     receiptItem('routes', {
       requested: '0',

@@ -44,7 +44,7 @@ const ATTEMPT_TIMEOUT_MS = 15_000
 const KIT = new URL('../fixtures/programs/escape-kit.c', import.meta.url)
 
 /** Small, so that going beyond a limit takes no time. */
-export function smallConfinement(): Confinement {
+function smallConfinement(): Confinement {
   const confinement = testConfinement('workspace_write', { memory: 128 * MIB, pids: 64 })
   return {
     ...confinement,

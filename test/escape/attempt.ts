@@ -46,7 +46,7 @@ export const WALLS = {
   tmpfs: 'sized file system in memory',
   log: 'the engine keeps no log',
 } as const
-export type Wall = keyof typeof WALLS
+type Wall = keyof typeof WALLS
 
 export interface Attempt {
   class: AttackClass

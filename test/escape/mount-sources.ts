@@ -12,7 +12,7 @@ export interface MountSource {
   source(place: MountPlace): string
 }
 
-export interface MountPlace {
+interface MountPlace {
   /** The slot of the run. */
   slot: string
   /** A directory that is not of the run. */
