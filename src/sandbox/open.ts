@@ -100,7 +100,7 @@ export async function openSandbox(
     // Some failures of an aborted call are the platform's own.
     if (signal.aborted && !(error instanceof OpenExecError))
       throw cancelledError('open a sandbox', signal)
-    throw error
+    throw up === undefined ? runtimeBroken(spec, error) : error
   }
 }
 
@@ -158,6 +158,21 @@ function noRuntime({ confinement }: SandboxSpec, runtimes: readonly string[]): O
     {
       hint: 'Install gVisor and register it with the engine, or choose `isolation: container`',
       details: { isolation: confinement.isolation, runtimes },
+    },
+  )
+}
+
+/** A runtime may be registered and yet not work on this machine. */
+function runtimeBroken({ confinement }: SandboxSpec, error: unknown): unknown {
+  const isRefused = error instanceof OpenExecError && error.code === 'sandbox_failed'
+  if (confinement.isolation !== 'gvisor' || !isRefused) return error
+  return new OpenExecError(
+    'confinement_unsupported',
+    'Cannot isolate with "gvisor": the runtime "runsc" of the engine does not start a container here',
+    {
+      hint: 'Run `openexec doctor` to see what it says, or choose `isolation: container`',
+      details: { isolation: 'gvisor', ...error.details },
+      cause: error,
     },
   )
 }

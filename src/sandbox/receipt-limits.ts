@@ -31,7 +31,7 @@ export function limitItems(evidence: ReceiptEvidence): ReceiptItem[] {
   ]
 }
 
-/** From inside, where the limit acts; gVisor shows no control group there. */
+/** From inside, where the limit acts; gVisor shows control groups of its own making, without limits. */
 function measured(
   { request, inspect, inside }: ReceiptEvidence,
   name: 'memory' | 'pids' | 'cpus',
@@ -40,7 +40,7 @@ function measured(
   const host = inspect.HostConfig
   const set = { memory: host.Memory, pids: host.PidsLimit, cpus: host.NanoCpus / 1e9 }[name]
   const own = inside[name]
-  const outside = request.confinement.isolation === 'gvisor' && own === undefined
+  const outside = request.confinement.isolation === 'gvisor' && (own ?? Infinity) === Infinity
   const found = outside && set > 0 ? set : own
   const slack = name === 'memory' ? PAGE_MAX : requested / 1000
   return receiptItem(name, {

@@ -36,7 +36,11 @@ export function mountItems(evidence: ReceiptEvidence): ReceiptItem[] {
     supervisorItem(evidence),
     sourcesItem(evidence),
     unexpectedItem(evidence),
-    ...request.confinement.tmpfs.map((mount) => tmpfsItem(mount, inside.mounts)),
+    ...request.confinement.tmpfs.map((mount) =>
+      request.confinement.isolation === 'gvisor'
+        ? gvisorTmpfsItem(mount, inside.mounts)
+        : tmpfsItem(mount, inside.mounts),
+    ),
     shmItem(evidence),
   ]
 }
@@ -127,6 +131,24 @@ function tmpfsItem(mount: TmpfsMount, mounts: readonly InsideMount[]): ReceiptIt
       inodes !== undefined &&
       inodes <= mount.inodes,
   })
+}
+
+/** gVisor keeps the size, counts no inodes, and shows neither nosuid nor nodev. */
+function gvisorTmpfsItem(mount: TmpfsMount, mounts: readonly InsideMount[]): ReceiptItem {
+  const found = last(mounts, mount.target)
+  const size = option(found, 'size')
+  const holds =
+    found?.type === 'tmpfs' &&
+    size !== undefined &&
+    size <= mount.size + PAGE_MAX &&
+    (mount.exec || found.options.has('noexec'))
+  return {
+    guarantee: `tmpfs ${mount.target}`,
+    requested: `size=${mount.size},nr_inodes=${mount.inodes}`,
+    enforced: `size=${size ?? 'unknown'}; gVisor counts no inodes`,
+    source: 'inside',
+    status: holds ? 'soft' : 'missing',
+  }
 }
 
 function shmItem({ request, inside }: ReceiptEvidence): ReceiptItem {

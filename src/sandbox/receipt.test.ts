@@ -263,3 +263,70 @@ test('writeReceipt() calls swap soft where the kernel does not account it', () =
   const { items } = receiptOf({ without: [`${GROUP}/memory/memory.memsw.limit_in_bytes`] })
   expect(items.find(({ guarantee }) => guarantee === 'swap')?.status).toBe('soft')
 })
+
+/** What gVisor shows instead of what the kernel of the host shows. */
+const ofGvisor: Shown = {
+  request: {
+    runtime: 'runsc',
+    confinement: { ...testRequest({}).confinement, isolation: 'gvisor' },
+  },
+  files: [
+    [STATUS, 'NoNewPrivs:\t1\n', ''],
+    [STATUS, 'Seccomp:\t2', 'Seccomp:\t0'],
+    [MOUNTS, '/.openexec ro,relatime - ext4', '/.openexec ro - 9p'],
+    [MOUNTS, '/tmp rw,nosuid,nodev,relatime', '/tmp rw'],
+    [MOUNTS, ',nr_inodes=100', ''],
+    [MOUNTS, '/home/agent rw,nosuid,nodev,noexec,relatime', '/home/agent rw,noexec'],
+    [MOUNTS, ',nr_inodes=200', ''],
+    [`${GROUP}/memory/memory.limit_in_bytes`, /.*/, '9223372036854771712'],
+    [`${GROUP}/pids/pids.max`, /.*/, 'max'],
+    [`${GROUP}/cpu/cpu.cfs_quota_us`, /.*/, '-1'],
+  ],
+  without: [`${GROUP}/memory/memory.memsw.limit_in_bytes`],
+}
+const softOf = (shown: Shown) =>
+  receiptOf(shown)
+    .items.filter(({ status }) => status === 'soft')
+    .map(({ guarantee }) => guarantee)
+
+test('writeReceipt() knows what gVisor does not show, and calls it soft', () => {
+  expect(missing(ofGvisor)).toEqual([])
+  expect(softOf(ofGvisor)).toEqual(
+    expect.arrayContaining([
+      'no_new_privileges',
+      'seccomp',
+      'supervisor_privacy',
+      'tmpfs /tmp',
+      'tmpfs /home/agent',
+      'disk',
+    ]),
+  )
+  const { items } = receiptOf(ofGvisor)
+  expect(items.find(({ guarantee }) => guarantee === 'memory')).toMatchObject({
+    source: 'inspect',
+    status: 'enforced',
+  })
+})
+
+test('writeReceipt() calls the system call list enforced under gVisor where it is', () => {
+  const files: Shown['files'] = [...(ofGvisor.files ?? []), [STATUS, 'Seccomp:\t0', 'Seccomp:\t2']]
+  expect(softOf({ ...ofGvisor, files })).not.toContain('seccomp')
+})
+
+test.each<[string, string, Shown]>([
+  ['kernel', 'is the kernel of the host', { files: [[MOUNTS, 'ro - 9p', 'ro - ext4']] }],
+  ['runtime', 'runs under runc', { host: { Runtime: 'runc' } }],
+  ['no_new_privileges', 'was told nothing of them', { host: { SecurityOpt: [] } }],
+  ['memory', 'has no limit', { host: { Memory: 0 } }],
+  ['pids', 'has no limit', { host: { PidsLimit: null } }],
+  ['cpus', 'has no limit', { host: { NanoCpus: 0 } }],
+  ['tmpfs /tmp', 'has no size', { files: [[MOUNTS, 'rw,size=1024k', 'rw']] }],
+  [
+    'tmpfs /home/agent',
+    'runs programs',
+    { files: [[MOUNTS, 'rw,noexec - tmpfs home', 'rw - tmpfs home']] },
+  ],
+])('writeReceipt() misses %s under gVisor when the sandbox %s', (guarantee, _how, shown) => {
+  const files = [...(ofGvisor.files ?? []), ...(shown.files ?? [])]
+  expect(missing({ ...ofGvisor, ...shown, files })).toContain(guarantee)
+})

@@ -41,7 +41,7 @@ export interface Arena {
 const MIB = 1024 ** 2
 const NEXT = '-- next --'
 const ATTEMPT_TIMEOUT_MS = 15_000
-const KIT = new URL('../fixtures/programs/escape-kit.c', import.meta.url)
+export const KIT: URL = new URL('../fixtures/programs/escape-kit.c', import.meta.url)
 
 /** Small, so that going beyond a limit takes no time. */
 function smallConfinement(): Confinement {
@@ -86,9 +86,7 @@ export async function openArena(
       'cp /workspace/kit /workspace/capable && /workspace/kit give-capability /workspace/capable',
   )
   const words = { ...host.words, ...(await neighbours(engine, plain, user)) }
-  const prelude = Object.entries(words)
-    .map(([name, value]) => `export ${name}='${value}'`)
-    .join('; ')
+  const prelude = exported(words)
   const controls = { plain, user, careless: careful, host: shared }
   return {
     sandbox,
@@ -102,6 +100,13 @@ export async function openArena(
       await removePlainContainers(engine, instance)
     },
   }
+}
+
+/** As the first line of a shell text. */
+export function exported(words: Readonly<Record<string, string>>): string {
+  return Object.entries(words)
+    .map(([name, value]) => `export ${name}='${value}'`)
+    .join('; ')
 }
 
 interface Free {
@@ -143,13 +148,14 @@ async function neighbours(engine: Engine, plain: PlainContainer, user: PlainCont
   }
 }
 
-interface Host {
+export interface Host {
   binds: string[]
   words: Record<string, string>
   close(): void
 }
 
-async function openHost(directory: string): Promise<Host> {
+/** What attempts look for on the host, and the words by which they find it. */
+export async function openHost(directory: string): Promise<Host> {
   const marker = `openexec-marker-${process.pid}-${Date.now()}`
   const file = join(directory, 'marker')
   const memory = join('/dev/shm', marker)

@@ -14,7 +14,7 @@ export type MeasuredControls = z.infer<typeof MeasuredControls>
 
 const INTRODUCTION = `# Escape corpus
 
-Attempts to get out of a sandbox, to see more of the host than it should show, or to take more than it was given. \`test/escape/corpus.test.ts\` makes each of them twice on a real engine: where nothing prevents it, and there it must work; and in a sandbox, where it must not. An attempt whose control does not work proves nothing and is not counted. This document is made from the tables in \`test/escape/attempts/\`, and a test keeps it current.
+Attempts to get out of a sandbox, to see more of the host than it should show, or to take more than it was given. \`test/escape/corpus.test.ts\` makes each of them twice on a real engine: where nothing prevents it, and there it must work; and in a sandbox, where it must not. An attempt whose control does not work proves nothing and is not counted. This document is made from the tables in \`test/escape/attempts/\`, and a test keeps it current. \`test/escape/gvisor.test.ts\` makes the attempts in a gVisor sandbox, and names the few that work there on the sandbox itself.
 `
 
 export function escapeDocument(corpus: readonly Attempt[], measured: MeasuredControls): string {
