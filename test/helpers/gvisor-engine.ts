@@ -131,7 +131,9 @@ function startDaemon(runsc: string): Daemon {
   }
   const file = join(folder, 'daemon.json')
   writeFileSync(file, JSON.stringify(settings))
-  const child = spawn('dockerd', ['--config-file', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  // A network namespace of its own: an engine without a bridge removes the one of the machine's.
+  const argv = ['--net', 'dockerd', '--config-file', file]
+  const child = spawn('unshare', argv, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2_000)
