@@ -67,14 +67,17 @@ export function createRunTree(
     baseFiles: async () =>
       await (files ??= workspaces.listFiles(store, { tree: baseTree, signal })),
     ...blobsOf(() => workspaces.openBlobs(store, signal)),
-    commit: async (tree, message) =>
-      await workspaces.commitTree(store, {
+    async commit(tree, message) {
+      const commit = await workspaces.commitTree(store, {
         tree,
         parents: [baseCommit],
         message: `${message.trimEnd()}\n`,
         author: undefined,
         signal,
-      }),
+      })
+      await workspaces.keepCommit(store, { runId: workspace.runId, commit, signal })
+      return commit
+    },
     log: async (limit) => await workspaces.log(store, { commit: baseCommit, limit, signal }),
   }
 }

@@ -3,7 +3,7 @@
  * They are kept beside the checkpoints; the tree of the stage is what its files are, whatever it
  * committed. Objects that are unsound are left where they are, and that is said.
  */
-import { evaluate } from '../policy/index.ts'
+import { checkChangedPaths, evaluate } from '../policy/index.ts'
 import { type NewEvent, OpenExecError } from '../schema/index.ts'
 import type { StageAttempt } from './engine.ts'
 import type { EnvironmentDeps, Opened } from './environment.ts'
@@ -16,7 +16,7 @@ export async function takeCommits(
   { attempt, signal }: { attempt: StageAttempt; signal: AbortSignal },
 ): Promise<void> {
   if (!mayCommit(opened, attempt)) return
-  const told = await collect(opened, signal)
+  const told = await collect(opened, { attempt, signal })
   if (told === undefined) return
   const place = { stage: attempt.stage.id, attempt: attempt.attempt }
   state.transact((tx) => opened.append(tx, [{ type: 'notice', ...place, ...told }]))
@@ -30,15 +30,21 @@ function mayCommit({ frozen }: Opened, attempt: StageAttempt): boolean {
 }
 
 async function collect(
-  { workspace, run, commits }: Opened,
-  signal: AbortSignal,
+  opened: Opened,
+  { attempt, signal }: { attempt: StageAttempt; signal: AbortSignal },
 ): Promise<Pick<NewEvent, 'payload' | 'volatile'> | undefined> {
+  const { workspace, run, commits } = opened
   const kind = 'commits'
   try {
     const made = await workspace.collectCommits(signal)
     if (made === undefined || made.commit === commits.last) return undefined
-    const { commit, tree, count, descends } = made
+    const { commit, tree, count, descends, paths } = made
     commits.last = commit
+    const forbidden = forbiddenIn(opened, attempt, paths)
+    if (forbidden !== undefined) {
+      const message = `Commits made in the sandbox are left out: one of them changes ${forbidden}`
+      return { payload: { kind, message: plainText(message) } }
+    }
     const what = count === 1 ? '1 commit was' : `${count} commits were`
     const off = descends ? '' : ', on another history than that of the base'
     const message = `${what} made in the sandbox; the last is ${commit.slice(0, 12)}${off}`
@@ -51,4 +57,19 @@ async function collect(
     const message = plainText(`Commits made in the sandbox are left out: ${error.message}`)
     return { payload: { kind, message } }
   }
+}
+
+/** The tree is judged by its files; a commit in between may hold what a later one took back. */
+function forbiddenIn(
+  { frozen }: Opened,
+  attempt: StageAttempt,
+  paths: readonly Uint8Array[],
+): string | undefined {
+  const { stage } = attempt
+  const [found] = checkChangedPaths(frozen.policy, paths, {
+    mode: modeOf(frozen.policy, attempt),
+    stage: stage.id,
+    subject: stage.type === 'agent' ? 'agent' : stage.action,
+  })
+  return found === undefined ? undefined : `${found.path} (${found.reason})`
 }

@@ -32,7 +32,8 @@ import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
-import { applyRun, diffRun, resultOf } from './results.ts'
+import { applyRun, branchRun, mergeRun } from './bring-home.ts'
+import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
 import { refuseUnread } from './refuse-unread.ts'
 import { streamRun } from './stream.ts'
@@ -107,6 +108,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     },
     diff: (id, format) => diffRun(deps, id, format),
     apply: (id, { signal }) => applyRun(deps, id, signal),
+    merge: (id, { signal }) => mergeRun(deps, id, signal),
+    branch: (id, options) => branchRun(deps, id, options),
     cancel: async (id) => cancelRun(deps, id),
     decide: async (id, decision) => decideRun(deps, id, decision),
     recover: ({ signal }) => recoverRuns(deps, signal),

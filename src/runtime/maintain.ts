@@ -79,10 +79,28 @@ export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Pro
     await removeRunDirectory(root, run.id)
   }
   const { freed } = artifacts.collect({ before: now() - BLOB_AGE_MS })
+  await pruneObjects(deps, options.signal)
   // Last: without an engine, what needs none is done all the same.
   const recovered = await recoverRuns(deps, options.signal)
   await deps.sandboxes.prune({ signal: options.signal })
   return { ...recovered, runs: old.map(({ id }) => id), freed }
+}
+
+/** Results of runs that are gone; asked when the refs are known, so that a run begun since keeps its own. */
+async function pruneObjects(
+  { state, workspaces }: RuntimeDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const kept = () => {
+    const runs = listRuns(state.db, { limit: RUNS_MAX, status: undefined })
+    return {
+      runs: new Set<string>(runs.map(({ id }) => id)),
+      bases: new Set(
+        runs.flatMap(({ baseCommit }): string[] => (baseCommit === undefined ? [] : [baseCommit])),
+      ),
+    }
+  }
+  await workspaces.prune(kept, signal)
 }
 
 /** A run whose requests nobody answered in time does not wait for ever. */

@@ -1,13 +1,5 @@
-/** What a run made: its result as data, its changes as text, and bringing them home. */
-import {
-  DiffStat,
-  exitCodeOf,
-  OpenExecError,
-  type Run,
-  type RunId,
-  type RunResult,
-  TERMINAL_STATUSES,
-} from '../schema/index.ts'
+/** What a run made: its result as data, its changes as text. */
+import { DiffStat, exitCodeOf, type Run, type RunId, type RunResult } from '../schema/index.ts'
 import { getRun, listArtifacts, listSteps, readEventsOfType } from '../state/index.ts'
 import type { ObjectStore } from '../workspace/index.ts'
 import { quotePath } from './quote-path.ts'
@@ -88,40 +80,14 @@ export async function diffRun(
   }
 }
 
-/** Throws `conflict` for a run that has not ended or broke policy, and as the checkout differs. */
-export async function applyRun(
-  deps: RuntimeDeps,
-  id: RunId,
-  signal: AbortSignal,
-): Promise<DiffStat> {
-  const run = getRun(deps.state.db, id)
-  if (!TERMINAL_STATUSES.some((status) => status === run.status))
-    throw new OpenExecError(
-      'conflict',
-      `Cannot apply run "${id}": it has not ended (${run.status})`,
-    )
-  if (listSteps(deps.state.db, id).some(({ reason }) => reason === 'policy_violation'))
-    throw new OpenExecError(
-      'policy_denied',
-      `Cannot apply run "${id}": it changed what policy forbids`,
-      {
-        hint: `Look at it with \`openexec diff ${id}\``,
-      },
-    )
-  const trees = treesOf(run)
-  if (trees === undefined) return NO_CHANGE
-  const stat = await statOf(deps, run)
-  await deps.workspaces.apply(run.request.repo, { ...trees, signal })
-  return stat
-}
-
-function treesOf({ baseTree, headTree }: Run): { from: string; to: string } | undefined {
+/** Undefined when no file changed. */
+export function treesOf({ baseTree, headTree }: Run): { from: string; to: string } | undefined {
   if (baseTree === undefined || headTree === undefined || baseTree === headTree) return undefined
   return { from: baseTree, to: headTree }
 }
 
 /** As it was counted at the checkpoint, so that a run can be shown where its repository is not. */
-async function statOf(deps: RuntimeDeps, run: Run): Promise<DiffStat> {
+export async function statOf(deps: RuntimeDeps, run: Run): Promise<DiffStat> {
   const trees = treesOf(run)
   if (trees === undefined) return NO_CHANGE
   const checkpoint = readEventsOfType(deps.state.db, run.id, 'checkpoint').findLast(

@@ -14,6 +14,7 @@ import type {
   Step,
   TaskId,
 } from '../schema/index.ts'
+import type { MergedRun } from './bring-home.ts'
 
 /** A piece of a command's output as the sandbox wrote it. */
 interface OutputFrame {
@@ -75,6 +76,16 @@ export interface Runtime {
   diff(id: RunId, format: DiffFormat): Promise<{ stat: DiffStat; text: Uint8Array }>
   /** Brings the run's changes into the user's checkout, all or nothing. Throws `conflict` with the list. */
   apply(id: RunId, options: { signal: AbortSignal }): Promise<DiffStat>
+  /**
+   * Brings the run's commits into the branch that is checked out: files, index and branch together
+   * or not at all. Throws `conflict`, with the list where paths are in the way.
+   */
+  merge(id: RunId, options: { signal: AbortSignal }): Promise<MergedRun>
+  /** Makes a branch of the user's repository; `openexec/<run>` unless named. Throws `conflict`. */
+  branch(
+    id: RunId,
+    options: { name: string | undefined; signal: AbortSignal },
+  ): Promise<{ branch: string; commit: string }>
   /**
    * Asks the owner to stop; ends the run itself when no process owns it. Throws `conflict` when it
    * has ended in another way.

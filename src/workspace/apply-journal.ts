@@ -9,14 +9,20 @@ import { z } from 'zod'
 import { OpenExecError } from '../schema/index.ts'
 import type { ApplyPlan } from './apply-plan.ts'
 import { closing, Directory, errorCode } from './directory.ts'
+import type { FoundRepository } from './find-repository.ts'
+import { recoverIndex } from './merge-index.ts'
 import { atPath, locateOrMake } from './parents.ts'
+import { readRef } from './read-head.ts'
 import { removeTree } from './remove-tree.ts'
 
 const Journal = z.object({
   pid: z.number().int(),
   steps: z.array(z.object({ path: z.string(), write: z.boolean() })),
   makes: z.array(z.string()),
+  /** A branch that moves with the files: when it has, the change is whole. */
+  seals: z.object({ ref: z.string(), to: z.string() }).optional(),
 })
+export type Seals = NonNullable<Journal['seals']>
 type Journal = z.infer<typeof Journal>
 
 export interface Staging {
@@ -30,10 +36,9 @@ export interface Staging {
 const NOTE = 'journal.json'
 const DONE = 'done.json'
 
-/** Makes the staging directory; undoes what an apply that died has left. Throws `conflict`. */
-export async function openStaging(checkout: { root: string; gitDir: string }): Promise<Staging> {
+/** Makes the staging directory. Throws `conflict` while another one is there. */
+export async function openStaging(checkout: FoundRepository): Promise<Staging> {
   const dir = stagingDir(checkout)
-  await recoverApply(checkout)
   let draft: string | undefined
   try {
     draft = fs.mkdtempSync(`${dir}-`)
@@ -57,9 +62,11 @@ export async function openStaging(checkout: { root: string; gitDir: string }): P
  * Notes what is going to be moved. Called when every new file is staged and before the first move:
  * from here on, a new file missing from staging is one that has been moved in.
  */
-export function beginMoves(staging: Staging, plan: ApplyPlan): void {
+export function beginMoves(staging: Staging, plan: ApplyPlan, seals: Seals | undefined): void {
   const steps = plan.steps.map((step) => ({ path: step.path, write: step.write !== undefined }))
-  writeDurably(path.join(staging.dir, NOTE), { pid: process.pid, steps, makes: plan.makes })
+  const journal = { pid: process.pid, steps, makes: plan.makes }
+  const note = path.join(staging.dir, NOTE)
+  writeDurably(note, seals === undefined ? journal : { ...journal, seals })
 }
 
 /** After this, a crash no longer undoes what was applied. */
@@ -69,12 +76,18 @@ export async function finishStaging(staging: Staging): Promise<void> {
 }
 
 /** Undoes an apply that was cut off. Quiet when there is none, or when it still runs. */
-export async function recoverApply(checkout: { root: string; gitDir: string }): Promise<void> {
+export async function recoverApply(checkout: FoundRepository): Promise<void> {
   const dir = stagingDir(checkout)
   const journal = readJournal(dir)
   if (journal === 'running' || journal === 'none') return
-  if (journal !== 'nothing_moved') undo(checkout.root, dir, journal)
+  const isWhole = journal === 'nothing_moved' || isSealed(checkout, journal)
+  if (!isWhole) undo(checkout.root, dir, journal)
+  recoverIndex(checkout, !isWhole)
   await dropStaging(dir)
+}
+
+function isSealed({ commonDir }: FoundRepository, { seals }: Journal): boolean {
+  return seals !== undefined && readRef(commonDir, seals.ref) === seals.to
 }
 
 /** Puts everything back and removes the staging directory. */

@@ -10,6 +10,7 @@ import {
   openStaging,
   recoverApply,
   rollBack,
+  type Seals,
   type Staging,
 } from './apply-journal.ts'
 import { type ApplyPlan, type ApplyStep, type Conflict, planApply } from './apply-plan.ts'
@@ -33,6 +34,12 @@ export interface Applied {
   alreadyThere: number
 }
 
+/** The last step of a change: it happens with the files, or they go back. */
+export interface Seal {
+  note: Seals
+  close(): Promise<void>
+}
+
 const CONFLICTS_SHOWN_MAX = 100
 
 /** Throws `conflict` with `details.conflicts` when the checkout is not what the change starts from. */
@@ -46,10 +53,13 @@ export async function applyToCheckout(
     to: string
     /** Nothing is written there, wherever in the checkout it lies. */
     stateDir: string
+    /** What has to succeed together with the files; undefined when they are all. */
+    seal: Seal | undefined
   },
 ): Promise<Applied> {
   const { checkout } = request
-  await recoverApply(checkout)
+  // Whoever seals has looked after the last one before its preparations.
+  if (request.seal === undefined) await recoverApply(checkout)
   const changes = await changesBetween(caller, store, request)
   const root = Directory.open(checkout.root)
   return closingAfter([root], async () => {
@@ -61,7 +71,9 @@ export async function applyToCheckout(
       pause: pauser(caller.signal),
     })
     if (plan.conflicts.length > 0) throw conflict(checkout.root, plan.conflicts)
-    if (plan.steps.length > 0) await carryOut(caller, store, { checkout, root, plan })
+    const { seal } = request
+    if (plan.steps.length > 0 || seal !== undefined)
+      await carryOut(caller, store, { checkout, root, plan, seal })
     return { changed: plan.steps.length, alreadyThere: changes.length - plan.steps.length }
   })
 }
@@ -69,20 +81,26 @@ export async function applyToCheckout(
 async function carryOut(
   caller: GitCaller,
   store: ObjectStore,
-  work: { checkout: FoundRepository; root: Directory; plan: ApplyPlan },
+  work: {
+    checkout: FoundRepository
+    root: Directory
+    plan: ApplyPlan
+    seal: Seal | undefined
+  },
 ): Promise<void> {
-  const { checkout, root, plan } = work
+  const { checkout, root, plan, seal } = work
   const staging = await openStaging(checkout)
   try {
     await stageNew(caller, store, { root: checkout.root, staging, plan })
     // From here on it is a matter of renames; an abort would only be undone.
     throwIfCancelled(caller.signal, 'apply the changes')
-    beginMoves(staging, plan)
+    beginMoves(staging, plan, seal?.note)
     for (const [position, step] of plan.steps.entries()) moveAway(root, staging, { position, step })
     for (const step of plan.steps) {
       if (step.write === undefined) pruneParents(root, step.path, () => undefined)
     }
     for (const [position, step] of plan.steps.entries()) moveIn(root, staging, { position, step })
+    await seal?.close()
   } catch (error) {
     await rollBack(checkout.root, staging)
     if (error instanceof OpenExecError) throw error

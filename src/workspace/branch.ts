@@ -1,4 +1,4 @@
-/** Creates a branch in the user's repository; the only thing here that writes objects or refs to it. */
+/** Creates a branch in the user's repository. Beside a merge, nothing else writes objects or refs to it. */
 import fs from 'node:fs'
 import { OpenExecError } from '../schema/index.ts'
 import type { FoundRepository } from './find-repository.ts'
@@ -26,10 +26,7 @@ export async function createBranch(
   if (allowed.code !== 0 || name.startsWith('-')) throw badName(name)
   if (await has(caller, repository, ref)) throw taken(name)
   const user = ownerOf(repository)
-  if (!(await has(caller, repository, `${commit}^{commit}`))) {
-    const known = await tips(caller, repository)
-    await transferCommit(caller, { id: commit, known }, { from: storePlace(store), to, user })
-  }
+  await sendCommit(caller, store, { repository, commit })
   const zero = '0'.repeat(commit.length)
   const { code, stderr } = await runGit(caller.program, {
     place: to,
@@ -45,6 +42,19 @@ export async function createBranch(
   throw new OpenExecError('workspace_failed', `Cannot create branch "${name}": ${stderr}`, {
     hint: 'Check your rights on the repository, and for a branch whose name is a prefix of this one',
   })
+}
+
+/** The commit with all it needs, checked on arrival; quiet when the repository has it. */
+export async function sendCommit(
+  caller: GitCaller,
+  store: ObjectStore,
+  { repository, commit }: { repository: FoundRepository; commit: string },
+): Promise<void> {
+  if (await has(caller, repository, `${commit}^{commit}`)) return
+  const known = await tips(caller, repository)
+  const to = sourcePlace(repository)
+  const user = ownerOf(repository)
+  await transferCommit(caller, { id: commit, known }, { from: storePlace(store), to, user })
 }
 
 async function has(caller: GitCaller, repository: FoundRepository, name: string): Promise<boolean> {
@@ -72,7 +82,7 @@ async function tips(caller: GitCaller, repository: FoundRepository): Promise<str
 }
 
 /** What is written belongs to whoever owns the repository. */
-function ownerOf(repository: FoundRepository): { uid: number; gid: number } | undefined {
+export function ownerOf(repository: FoundRepository): { uid: number; gid: number } | undefined {
   const { uid, gid } = fs.statSync(repository.commonDir)
   return process.getuid?.() === 0 && uid !== 0 ? { uid, gid } : undefined
 }

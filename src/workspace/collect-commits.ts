@@ -6,14 +6,16 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
+import { type BytePath, toBytes } from './byte-path.ts'
 import { storeRef } from './commits.ts'
 import { openRegular, readWhole } from './content.ts'
 import { closing, Directory } from './directory.ts'
 import { barePlace } from './git-environment.ts'
-import { type GitCaller, gitLine, gitTry } from './git.ts'
+import { type GitCaller, gitLine, gitStream, gitTry } from './git.ts'
 import { IMPORT_LIMITS, importObjects } from './loose-objects.ts'
 import { copyShallow, makeBareRepository, type ObjectStore, storePlace } from './object-store.ts'
 import { atPath } from './parents.ts'
+import { nulRecords } from './records.ts'
 import type { Slot, WorkspaceRecord } from './slot.ts'
 import { removeTree } from './remove-tree.ts'
 import { transferCommit } from './transfer.ts'
@@ -25,9 +27,12 @@ export interface CollectedCommits {
   count: number
   /** False when the run rewrote or left the history it started from. */
   descends: boolean
+  /** Every path that one of the commits changes, also where a later one takes the change back. */
+  paths: Uint8Array[]
 }
 
 const COMMITS_MAX = 10_000
+const PATHS_MAX = 200_000
 const REF_FILE_BYTES_MAX = 4 * 1024 * 1024
 
 /**
@@ -59,7 +64,8 @@ export async function collectCommits(
     const tree = await gitLine(caller, storePlace(store), ['rev-parse', `${commit}^{tree}`])
     const ancestry = ['merge-base', '--is-ancestor', base, commit]
     const descends = (await gitTry(caller, storePlace(store), ancestry)).code === 0
-    return { commit, tree, count, descends }
+    const paths = await pathsOf(caller, store, { commit, base })
+    return { commit, tree, count, descends, paths }
   } finally {
     await removeTree(slot.index, path.basename(gitDir))
   }
@@ -120,6 +126,35 @@ async function countCommits(
     {
       details: { limit: 'commits' },
     },
+  )
+}
+
+async function pathsOf(
+  caller: GitCaller,
+  store: ObjectStore,
+  { commit, base }: { commit: string; base: string },
+): Promise<Uint8Array[]> {
+  const args = ['log', '--format=', '--name-only', '-z', '-m', '--root', '--no-renames', '-r']
+  const range = ['--no-ext-diff', '--no-textconv', '--end-of-options', commit, `^${base}`, '--']
+  const listing = gitStream(caller, storePlace(store), [...args, ...range])
+  const paths = new Set<BytePath>()
+  try {
+    for await (const records of nulRecords(listing.stdout)) {
+      for (const record of records) if (record !== '') paths.add(record)
+      if (paths.size > PATHS_MAX) throw tooManyPaths()
+    }
+    await listing.done
+    return [...paths].map(toBytes)
+  } finally {
+    listing.kill()
+  }
+}
+
+function tooManyPaths(): OpenExecError {
+  return new OpenExecError(
+    'workspace_failed',
+    `Cannot take the commits of the run: they change over ${PATHS_MAX} paths`,
+    { details: { limit: 'paths' } },
   )
 }
 

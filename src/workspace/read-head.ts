@@ -27,9 +27,15 @@ export function readHead(found: FoundRepository): ReadHead | undefined {
   const ref = head.startsWith('ref: ') ? head.slice('ref: '.length) : ''
   const branch = BRANCH_REF.exec(ref)?.[1]
   if (branch === undefined) return undefined
-  const loose = path.join(found.commonDir, ref)
-  const oid = fs.existsSync(loose) ? readSmall(loose) : packedOid(found.commonDir, ref)
-  return oid !== undefined && OID.test(oid) ? { oid, branch } : undefined
+  const oid = readRef(found.commonDir, ref)
+  return oid === undefined ? undefined : { oid, branch }
+}
+
+/** What a branch points to, where that is kept plainly. */
+export function readRef(commonDir: string, ref: string): string | undefined {
+  const loose = path.join(commonDir, ref)
+  const oid = fs.existsSync(loose) ? readSmall(loose) : packedOid(commonDir, ref)
+  return oid !== undefined && OID.test(oid) ? oid : undefined
 }
 
 function readSmall(file: string): string | undefined {

@@ -1,6 +1,7 @@
 /** Takes a workspace away: its directory and its entry in the user's repository. Safe to repeat. */
 import fs from 'node:fs'
 import path from 'node:path'
+import { recoverApply } from './apply-journal.ts'
 import { listObjectStores } from './object-store.ts'
 import { removeTree } from './remove-tree.ts'
 import { readRecord, slotAt } from './slot.ts'
@@ -22,7 +23,7 @@ export async function removeSlot(
 export interface Swept {
   /** Runs whose workspace was removed. */
   removed: string[]
-  /** Slots that could not be removed. */
+  /** Slots that could not be removed, and checkouts in which a half-done apply could not be undone. */
   failed: { slotDir: string; error: unknown }[]
 }
 
@@ -52,6 +53,14 @@ export async function sweepSlots(
     for (const { runId, slotDir } of listWorktreeEntries(commonDir, workDir)) {
       if (!isLive(runId)) await remove(slotDir, runId)
     }
+  }
+  for (const { commonDir } of stores) {
+    const root = path.dirname(commonDir)
+    // What is left in other checkouts of the repository, the next apply or merge there looks after.
+    if (path.basename(commonDir) === '.git' && fs.existsSync(commonDir))
+      await recoverApply({ root, gitDir: commonDir, commonDir }).catch((error: unknown) => {
+        swept.failed.push({ slotDir: root, error })
+      })
   }
   return { ...swept, removed: [...new Set(swept.removed)] }
 }

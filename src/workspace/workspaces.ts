@@ -20,6 +20,7 @@ import {
   diffSummary,
 } from './diff.ts'
 import type { GitProgram } from './git-process.ts'
+import { mergeCommit, type Merged } from './merge.ts'
 import type { ObjectStore } from './object-store.ts'
 import {
   openRepositoryStore,
@@ -27,9 +28,11 @@ import {
   type OpenSourceRequest,
   type Source,
 } from './open-source.ts'
+import { type KeptRefs, type PrunedStores, pruneStores } from './prune-store.ts'
 import { changesBetween } from './raw-changes.ts'
 import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-tree.ts'
 import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
+import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { checkGitVersion } from './source-git.ts'
 import { createSourceMemory } from './source-memory.ts'
@@ -70,6 +73,26 @@ export interface Workspaces {
     repositoryPath: string,
     request: { name: string; commit: string; signal: AbortSignal },
   ): Promise<void>
+  /**
+   * Into the branch that is checked out: files, index and branch together or not at all. Throws
+   * `conflict`, with `details.conflicts` where paths are in the way.
+   */
+  merge(
+    repositoryPath: string,
+    request: { commit: string; message: string; signal: AbortSignal },
+  ): Promise<Merged>
+  /** The one commit a run is brought home as, made when there is none; kept in the store. */
+  resultCommit(
+    store: ObjectStore,
+    request: ResultRequest & { signal: AbortSignal },
+  ): Promise<string>
+  /** Keeps a commit as the one `commit_changes` made. */
+  keepCommit(
+    store: ObjectStore,
+    request: { runId: string; commit: string; signal: AbortSignal },
+  ): Promise<void>
+  /** Forgets results of runs that are not kept; what a run at work has just written stays. */
+  prune(kept: KeptRefs, signal: AbortSignal): Promise<PrunedStores>
   changedPaths(
     store: ObjectStore,
     request: DiffRequest & { signal: AbortSignal },
@@ -138,10 +161,11 @@ export function createWorkspaces(options: {
       return commit
     },
     commitTree: (store, { signal, ...request }) => commitTree({ program, signal }, store, request),
-    async createBranch(repositoryPath, { name, commit, signal }) {
-      const { found, store } = await open(repositoryPath, signal)
-      await createBranch({ program, signal }, store, { repository: found, name, commit })
-    },
+    resultCommit: (store, { signal, ...request }) =>
+      resultCommit({ program, signal }, store, request),
+    keepCommit: (store, { runId, commit, signal }) =>
+      storeRef({ program, signal }, store, { ref: commitRef(runId), commit }),
+    prune: (kept, signal) => pruneStores({ program, signal }, stateDir, kept),
     changedPaths: async (store, { signal, ...trees }) =>
       (await changesBetween({ program, signal }, store, trees)).map(changedPath),
     diffSummary: (store, { signal, ...trees }) => diffSummary({ program, signal }, store, trees),
@@ -149,11 +173,35 @@ export function createWorkspaces(options: {
     diffStat: (store, { signal, ...request }) => diffStat({ program, signal }, store, request),
     listFiles: (store, { tree, signal }) => listTreeFiles({ program, signal }, store, tree),
     openBlobs: (store, signal) => openTreeBlobs({ program, signal }, store),
+    ...takingHome(program, { stateDir, open, now: options.now }),
     log: (store, { signal, ...request }) => commitLog({ program, signal }, store, request),
+  }
+}
+
+/** What writes to the user's checkout and branches. */
+function takingHome(
+  program: GitProgram,
+  at: {
+    stateDir: string
+    open(start: string, signal: AbortSignal): ReturnType<typeof openRepositoryStore>
+    now(): number
+  },
+): Pick<Workspaces, 'apply' | 'merge' | 'createBranch'> {
+  const { stateDir, open } = at
+  return {
+    async createBranch(repositoryPath, { name, commit, signal }) {
+      const { found, store } = await open(repositoryPath, signal)
+      await createBranch({ program, signal }, store, { repository: found, name, commit })
+    },
+    async merge(repositoryPath, { commit, message, signal }) {
+      const { found, config, store } = await open(repositoryPath, signal)
+      const request = { repository: found, config, stateDir, commit, message, nowMs: at.now() }
+      return mergeCommit({ program, signal }, store, request)
+    },
     async apply(repositoryPath, { from, to, signal }) {
       const { found, config, store } = await open(repositoryPath, signal)
       const fileMode = config.get('core.filemode') !== 'false'
-      const request = { checkout: found, fileMode, from, to, stateDir }
+      const request = { checkout: found, fileMode, from, to, stateDir, seal: undefined }
       return applyToCheckout({ program, signal }, store, request)
     },
   }

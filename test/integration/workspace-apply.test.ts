@@ -194,7 +194,11 @@ test('rollBack() puts everything back from the middle of the moves', async () =>
   const b = bench({ 'a.txt': 'a\n', 'm/keep': 'k', 'z/file': 'z\n' })
   const before = fingerprint(b.repo)
   const at = (name: string): string => path.join(b.repo, name)
-  const staging = await openStaging({ root: b.repo, gitDir: at('.git') })
+  const staging = await openStaging({
+    root: b.repo,
+    gitDir: at('.git'),
+    commonDir: at('.git'),
+  })
   for (const position of [0, 2, 3]) write(staging.dir, `new/${position}`, 'fresh')
   const step = (name: string, writes: boolean) => ({
     path: name,
@@ -207,7 +211,7 @@ test('rollBack() puts everything back from the middle of the moves', async () =>
     step('n/file', true),
     step('z/file', true),
   ]
-  beginMoves(staging, { steps, conflicts: [], makes: ['n'] })
+  beginMoves(staging, { steps, conflicts: [], makes: ['n'] }, undefined)
   for (const [position, name] of ['a.txt', 'm/keep', undefined, 'z/file'].entries()) {
     if (name !== undefined) fs.renameSync(at(name), path.join(staging.dir, `old/${position}`))
   }

@@ -12,6 +12,8 @@ const DiffQuery = z.object({
   format: z.enum(['summary', 'patch', 'stat', 'name-only']).default('patch'),
 })
 
+const Branch = z.strictObject({ name: z.string().min(1).max(200).optional() })
+
 /** What a run left: result, stages, artifacts, changes. */
 export function resultRoutes({ runtime }: { runtime: Runtime }) {
   return new Hono()
@@ -46,5 +48,14 @@ export function resultRoutes({ runtime }: { runtime: Runtime }) {
     .post('/:id/apply', ById, async (c) => {
       const run = runtime.find(c.req.valid('param').id)
       return c.json(await runtime.apply(run.id, { signal: c.req.raw.signal }))
+    })
+    .post('/:id/merge', ById, async (c) => {
+      const run = runtime.find(c.req.valid('param').id)
+      return c.json(await runtime.merge(run.id, { signal: c.req.raw.signal }))
+    })
+    .post('/:id/branch', ById, validate('json', Branch), async (c) => {
+      const run = runtime.find(c.req.valid('param').id)
+      const { name } = c.req.valid('json')
+      return c.json(await runtime.branch(run.id, { name, signal: c.req.raw.signal }), 201)
     })
 }

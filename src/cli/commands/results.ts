@@ -12,6 +12,7 @@ import {
 } from '../command-context.ts'
 import { plural, printJson } from '../print.ts'
 import { createTerminalFilter } from '../terminal.ts'
+import { registerBringHome } from './bring-home.ts'
 import { listArtifacts } from './read.ts'
 
 interface JsonOption extends StateOptions {
@@ -21,6 +22,7 @@ interface JsonOption extends StateOptions {
 export function registerResults(program: Command, context: CommandContext): void {
   registerDiff(program, context)
   registerApply(program, context)
+  registerBringHome(program, context)
   registerArtifacts(program, context)
 }
 

@@ -1,0 +1,74 @@
+/** merge, branch: what a run made as commits of the user's repository. */
+import type { Command } from 'commander'
+import { bodyOf } from '../client.ts'
+import {
+  type CommandContext,
+  READ,
+  type StateOptions,
+  using,
+  withRun,
+  withStateOptions,
+} from '../command-context.ts'
+import { plural, printJson } from '../print.ts'
+
+interface JsonOption extends StateOptions {
+  json?: boolean
+}
+
+export function registerBringHome(program: Command, context: CommandContext): void {
+  registerMerge(program, context)
+  registerBranch(program, context)
+}
+
+const MERGE_HELP = `
+Examples:
+  openexec merge 4x9k
+  openexec branch 4x9k && git merge openexec/run_4x9k…    the same by hand, with your own rules
+
+Commits a task made keep their authors. A branch that has not moved since the run began is moved
+forward; otherwise both sides are merged, and where both changed the same lines, nothing happens and
+the paths are listed. Files, index and branch change together or not at all. No hook and no filter
+of the repository runs.`
+
+function registerMerge(program: Command, context: CommandContext): void {
+  const command = program
+    .command('merge')
+    .description('Merge what a run made into the branch you have checked out, all or nothing.')
+  withStateOptions(withRun(command))
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', MERGE_HELP)
+    .action((id: string, options: JsonOption) =>
+      using(context, { ...READ, from: options }, async ({ client }) => {
+        const merged = await bodyOf(client.v1.runs[':id'].merge.$post({ param: { id } }))
+        if (options.json === true) return printJson(context.io, { merged: true, ...merged })
+        const { branch, commit, how, files } = merged
+        const into = `"${branch}" (${commit.slice(0, 12)})`
+        if (how === 'already_there') return context.io.out(`Nothing to merge: ${into} has it`)
+        const way = how === 'fast_forward' ? 'moved forward to' : 'merged into'
+        context.io.out(`Run ${way} ${into}: ${plural(files, 'file')} changed by the run`)
+      }),
+    )
+}
+
+const BRANCH_HELP = `
+Examples:
+  openexec branch 4x9k
+  openexec branch 4x9k --name fix/login`
+
+function registerBranch(program: Command, context: CommandContext): void {
+  const command = program
+    .command('branch')
+    .description('Make a branch of your repository from what a run made; nothing is checked out.')
+  withStateOptions(withRun(command))
+    .option('--name <branch>', 'name of the branch (default: openexec/<run>)')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', BRANCH_HELP)
+    .action((id: string, { name, json, ...from }: JsonOption & { name?: string }) =>
+      using(context, { ...READ, from }, async ({ client }) => {
+        const body = name === undefined ? {} : { name }
+        const made = await bodyOf(client.v1.runs[':id'].branch.$post({ param: { id }, json: body }))
+        if (json === true) return printJson(context.io, made)
+        context.io.out(`Branch "${made.branch}" is at ${made.commit.slice(0, 12)}`)
+      }),
+    )
+}
