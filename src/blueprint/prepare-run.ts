@@ -23,6 +23,7 @@ import { plainText } from './plain-text.ts'
 import { needsProject, readBaseText } from './plan-project.ts'
 import { POLICY_FILE, policyFrom } from './policy-file.ts'
 import { describePrices, describeTools } from './program-facts.ts'
+import { sourceOf } from './run-source.ts'
 
 export interface PrepareDeps {
   workspaces: Workspaces
@@ -51,11 +52,11 @@ export async function prepareRun(
   const chosen = chooseBlueprint(request, deps.blueprints)
   const { plan: shipped } = findBlueprint(chosen.blueprint, deps.blueprints)
   const model = await modelOf(deps, { request, plan: shipped }, signal)
-  const { repo, ref, includeDirty, image: named } = request
+  const { image: named } = request
   // The engine is asked while git is; what is wrong with the repository is told first.
   const facts = begun(deps.sandboxes.facts({ signal }))
   const known = named === undefined ? undefined : begun(deps.sandboxes.image(named, { signal }))
-  const source = await deps.workspaces.openSource({ path: repo, ref, includeDirty, signal })
+  const source = await sourceOf(deps.workspaces, request, signal)
   const policy = policyOf(request, source.root)
   const plan = planWithModes(shipped, policy)
   refuseUnsupported((await facts).runtimes, { policy, plan })

@@ -48,7 +48,8 @@ async function openSource(workspaces: Workspaces, run: Run, signal: AbortSignal)
   const { baseCommit, baseTree, request } = run
   if (baseCommit === undefined || baseTree === undefined)
     throw new Error(`Cannot open run "${run.id}": it has no base`)
-  const ref = request.includeDirty ? undefined : baseCommit
+  const { fork, includeDirty } = request
+  const ref = fork === undefined ? (includeDirty ? undefined : baseCommit) : fork.anchor
   const source = await workspaces.openSource({
     path: request.repo,
     ref,

@@ -59,9 +59,11 @@ function everyCommand(command: Command): Command[] {
   return command.commands.flatMap((child) => [child, ...everyCommand(child)])
 }
 
-/** Only `run` has a command of the task's own. */
+/** Commands that take one of the task's own. */
+const TAKES_COMMAND = new Set(['run', 'fork'])
+
 function refuseDashes({ command }: CommandContext, action: Command): void {
-  if (command === undefined || action.name() === 'run') return
+  if (command === undefined || TAKES_COMMAND.has(action.name())) return
   throw new OpenExecError(
     'bad_request',
     `Cannot use -- with \`${pathOf(action)}\`: only \`openexec run\` takes a command`,

@@ -33,7 +33,7 @@ export async function mergeRun(
   signal: AbortSignal,
 ): Promise<MergedRun> {
   const run = takeableRun(deps, id, 'merge')
-  if (run.request.includeDirty && run.baseTree !== run.headTree)
+  if (run.request.includeDirty && treesOf(run) !== undefined)
     throw new OpenExecError(
       'conflict',
       `Cannot merge run "${id}": it began with uncommitted changes of your checkout`,
@@ -83,7 +83,7 @@ async function commitOf(
   const { id, baseCommit, baseTree, headTree, endedAt, createdAt } = run
   const inside = lastCommitInside(deps, id)
   const tree = headTree ?? baseTree
-  const isNothing = inside === undefined && tree === baseTree
+  const isNothing = inside === undefined && treesOf(run) === undefined
   if (baseCommit === undefined || tree === undefined || isNothing)
     throw new OpenExecError('conflict', `Cannot ${what} run "${id}": it changed no file`)
   const store = await deps.workspaces.openStore(run.request.repo, signal)

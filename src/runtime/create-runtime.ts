@@ -13,6 +13,7 @@ import {
   type Clock,
   type NewId,
   OpenExecError,
+  type Run,
   type RunId,
   type RunRequest,
   type TaskId,
@@ -32,6 +33,7 @@ import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
+import { forkRequest } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
@@ -82,6 +84,12 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     async runTask(id, { signal }) {
       return (await submit(requestOf(deps, id), signal)).id
     },
+    async fork(id, { count, ...options }) {
+      const request = await forkRequest(deps, id, options)
+      const runs: Run[] = []
+      for (let made = 0; made < count; made++) runs.push(await submit(request, options.signal))
+      return runs
+    },
     async execute(id, { signal }) {
       failures.delete(id)
       await executeRun(deps, id, signal).catch((error: unknown) => failures.set(id, error))
@@ -106,14 +114,20 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
         content: await artifacts.read(artifact.id, { maxBytes: ARTIFACT_BYTES_MAX }),
       }
     },
-    diff: (id, format) => diffRun(deps, id, format),
-    apply: (id, { signal }) => applyRun(deps, id, signal),
-    merge: (id, { signal }) => mergeRun(deps, id, signal),
-    branch: (id, options) => branchRun(deps, id, options),
+    ...changesOf(deps),
     cancel: async (id) => cancelRun(deps, id),
     decide: async (id, decision) => decideRun(deps, id, decision),
     recover: ({ signal }) => recoverRuns(deps, signal),
     gc: (options) => collectGarbage(deps, options),
+  }
+}
+
+function changesOf(deps: RuntimeDeps): Pick<Runtime, 'diff' | 'apply' | 'merge' | 'branch'> {
+  return {
+    diff: (id, format) => diffRun(deps, id, format),
+    apply: (id, { signal }) => applyRun(deps, id, signal),
+    merge: (id, { signal }) => mergeRun(deps, id, signal),
+    branch: (id, options) => branchRun(deps, id, options),
   }
 }
 

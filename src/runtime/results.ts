@@ -81,9 +81,16 @@ export async function diffRun(
 }
 
 /** Undefined when no file changed. */
-export function treesOf({ baseTree, headTree }: Run): { from: string; to: string } | undefined {
-  if (baseTree === undefined || headTree === undefined || baseTree === headTree) return undefined
-  return { from: baseTree, to: headTree }
+export function treesOf({
+  baseTree,
+  headTree,
+  request,
+}: Run): { from: string; to: string } | undefined {
+  // What a fork began with is part of what it brings.
+  const from = request.fork?.originTree ?? baseTree
+  const to = headTree ?? baseTree
+  if (from === undefined || to === undefined || from === to) return undefined
+  return { from, to }
 }
 
 /** As it was counted at the checkpoint, so that a run can be shown where its repository is not. */
@@ -94,7 +101,7 @@ export async function statOf(deps: RuntimeDeps, run: Run): Promise<DiffStat> {
     ({ payload }) => payload['tree'] === trees.to,
   )
   const counted = DiffStat.safeParse(checkpoint?.payload['diff'])
-  if (counted.success) return counted.data
+  if (counted.success && run.request.fork === undefined) return counted.data
   const signal = AbortSignal.timeout(DIFF_TIMEOUT_MS)
   const store = await openStore(deps, run, signal)
   const { files, insertions, deletions } = await deps.workspaces.diffSummary(store, {

@@ -15,6 +15,7 @@ import type {
   TaskId,
 } from '../schema/index.ts'
 import type { MergedRun } from './bring-home.ts'
+import type { ForkOptions } from './fork.ts'
 
 /** A piece of a command's output as the sandbox wrote it. */
 interface OutputFrame {
@@ -49,6 +50,11 @@ export interface Runtime {
   submit(request: RunRequest, options: { signal: AbortSignal }): Promise<Run>
   /** A new run of a task that exists, with the request of its last run. Throws `not_found`. */
   runTask(id: TaskId, options: { signal: AbortSignal }): Promise<RunId>
+  /**
+   * New runs that begin with the files of a checkpoint of this one, submitted as `submit()` does.
+   * Throws `not_found` for a stage that has none, `policy_denied` where it broke policy.
+   */
+  fork(id: RunId, options: ForkOptions & { count: number }): Promise<Run[]>
   /**
    * Executes a run that nobody executes (queued, paused, interrupted or approved) to its end in this
    * process. Never rejects: how a run fails is its own status, and what kept this process from

@@ -67,7 +67,15 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
           wall_ms: wallMs,
           stages: plan.stages.map(({ id: stage }) => stage),
         },
-        volatile: { repo: source.root, image_id: image.id, session: sessionId, task: taskId },
+        volatile: {
+          repo: source.root,
+          image_id: image.id,
+          session: sessionId,
+          task: taskId,
+          ...(request.fork !== undefined && {
+            fork: { run: request.fork.run, stage: request.fork.stage ?? null },
+          }),
+        },
       },
       ...notices.map((message) => ({
         type: 'notice' as const,

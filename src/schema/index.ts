@@ -55,6 +55,7 @@ export { ProjectConfig } from './project.ts'
 export { Reason } from './reason.ts'
 export { DiffStat, exitCodeOf, RunResult } from './result.ts'
 export {
+  ForkBase,
   Run,
   RunRequest,
   RunStatus,

@@ -51,6 +51,20 @@ export const Task = z.object({
 })
 export type Task = z.infer<typeof Task>
 
+/** The checkpoint of another run that a run begins with; set by the runtime, never by a client. */
+export const ForkBase = z.object({
+  run: RunId,
+  /** Stage after which it was taken; the last one unless named. */
+  stage: z.string().optional(),
+  commit: GitOid,
+  tree: GitOid,
+  /** Commit of the repository that all of it stands on; HEAD where that is a checkout as it was. */
+  anchor: GitOid.optional(),
+  /** Tree of the user's that changes are told against. */
+  originTree: GitOid,
+})
+export type ForkBase = z.infer<typeof ForkBase>
+
 /** Everything a run is asked to be; frozen when the run is created. */
 export const RunRequest = z.object({
   /** Shipped name or absolute path; without one the router chooses by the task. */
@@ -79,6 +93,7 @@ export const RunRequest = z.object({
   acceptDegraded: z.boolean(),
   /** Whether a person is there who can approve. */
   interactive: z.boolean(),
+  fork: ForkBase.optional(),
 })
 export type RunRequest = z.infer<typeof RunRequest>
 

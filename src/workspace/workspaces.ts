@@ -91,6 +91,8 @@ export interface Workspaces {
     store: ObjectStore,
     request: { runId: string; commit: string; signal: AbortSignal },
   ): Promise<void>
+  /** Keeps a commit that a run is to begin with. */
+  keepBase(store: ObjectStore, request: { commit: string; signal: AbortSignal }): Promise<void>
   /** Forgets results of runs that are not kept; what a run at work has just written stays. */
   prune(kept: KeptRefs, signal: AbortSignal): Promise<PrunedStores>
   changedPaths(
@@ -165,6 +167,8 @@ export function createWorkspaces(options: {
       resultCommit({ program, signal }, store, request),
     keepCommit: (store, { runId, commit, signal }) =>
       storeRef({ program, signal }, store, { ref: commitRef(runId), commit }),
+    keepBase: (store, { commit, signal }) =>
+      storeRef({ program, signal }, store, { ref: `refs/openexec/base/${commit}`, commit }),
     prune: (kept, signal) => pruneStores({ program, signal }, stateDir, kept),
     changedPaths: async (store, { signal, ...trees }) =>
       (await changesBetween({ program, signal }, store, trees)).map(changedPath),

@@ -23,12 +23,18 @@ const Decision = z.strictObject({
   approve: z.boolean(),
   reason: z.string().max(1000).optional(),
 })
+const Fork = z.strictObject({
+  count: z.number().int().min(1).max(64).default(1),
+  at: z.string().min(1).max(200).optional(),
+  task: z.string().optional(),
+  command: z.array(z.string()).min(1).optional(),
+})
 /** A whole id or a unique prefix of one. */
 const ById = validate('param', z.object({ id: z.string().min(1).max(64) }))
 
 export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: Run): void }) {
   return new Hono()
-    .post('/', validate('json', RunRequest), async (c) => {
+    .post('/', validate('json', RunRequest.omit({ fork: true })), async (c) => {
       const run = await runtime.submit(c.req.valid('json'), { signal: c.req.raw.signal })
       launch(run)
       return c.json(run, 201)
@@ -68,6 +74,14 @@ export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: R
       const after = runtime.lastSeq(run.id)
       launch(run)
       return c.json({ run, after }, 202)
+    })
+    .post('/:id/fork', ById, validate('json', Fork), async (c) => {
+      const { id } = runtime.find(c.req.valid('param').id)
+      const { count, at, task, command } = c.req.valid('json')
+      const { signal } = c.req.raw
+      const runs = await runtime.fork(id, { count, at, task, command, signal })
+      for (const run of runs) launch(run)
+      return c.json({ runs }, 201)
     })
     .post('/:id/decide', ById, validate('json', Decision), async (c) => {
       const run = runtime.find(c.req.valid('param').id)

@@ -13,6 +13,7 @@ import {
 import { plural, printJson } from '../print.ts'
 import { createTerminalFilter } from '../terminal.ts'
 import { registerBringHome } from './bring-home.ts'
+import { registerFork } from './fork.ts'
 import { listArtifacts } from './read.ts'
 
 interface JsonOption extends StateOptions {
@@ -23,6 +24,7 @@ export function registerResults(program: Command, context: CommandContext): void
   registerDiff(program, context)
   registerApply(program, context)
   registerBringHome(program, context)
+  registerFork(program, context)
   registerArtifacts(program, context)
 }
 
