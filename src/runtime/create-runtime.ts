@@ -13,7 +13,6 @@ import {
   type Clock,
   type NewId,
   OpenExecError,
-  type Run,
   type RunId,
   type RunRequest,
   type TaskId,
@@ -33,7 +32,7 @@ import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
-import { forkRequest } from './fork.ts'
+import { forkRuns } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
@@ -84,12 +83,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     async runTask(id, { signal }) {
       return (await submit(requestOf(deps, id), signal)).id
     },
-    async fork(id, { count, ...options }) {
-      const request = await forkRequest(deps, id, options)
-      const runs: Run[] = []
-      for (let made = 0; made < count; made++) runs.push(await submit(request, options.signal))
-      return runs
-    },
+    fork: (id, options) => forkRuns(deps, id, { ...options, submit }),
     async execute(id, { signal }) {
       failures.delete(id)
       await executeRun(deps, id, signal).catch((error: unknown) => failures.set(id, error))

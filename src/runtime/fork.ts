@@ -23,8 +23,23 @@ export interface ForkOptions {
   signal: AbortSignal
 }
 
-/** The request of a fork. Throws `not_found` for a stage without a checkpoint, `policy_denied`. */
-export async function forkRequest(
+/** Throws `not_found` for a stage without a checkpoint, `policy_denied`, and as `submit()` does. */
+export async function forkRuns(
+  deps: RuntimeDeps,
+  id: RunId,
+  options: ForkOptions & {
+    count: number
+    submit(request: RunRequest, signal: AbortSignal): Promise<Run>
+  },
+): Promise<Run[]> {
+  const request = await forkRequest(deps, id, options)
+  const runs: Run[] = []
+  for (let made = 0; made < options.count; made++)
+    runs.push(await options.submit(request, options.signal))
+  return runs
+}
+
+async function forkRequest(
   deps: RuntimeDeps,
   id: RunId,
   options: ForkOptions,

@@ -3,6 +3,8 @@ import { PLAN_ARTIFACT, type PreparedRun, SNAPSHOT_ARTIFACT } from '../blueprint
 import {
   type ArtifactType,
   GitOid,
+  type JsonObject,
+  type NewEvent,
   type Run,
   RunId,
   type RunRequest,
@@ -31,7 +33,7 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
   const sessionId = SessionId.parse(newId('ses'))
   const taskId = TaskId.parse(newId('task'))
   const id = RunId.parse(newId('run'))
-  const { source, plan, policyHash, image, wallMs, notices } = prepared
+  const { source, plan, policyHash } = prepared
   return state.transact((tx) => {
     insertSession(tx, { id: sessionId, mode: 'task', createdAt })
     insertTask(tx, {
@@ -53,35 +55,7 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
       cancelRequested: false,
       createdAt,
     })
-    timeline.append(tx, id, [
-      {
-        type: 'run_created',
-        payload: {
-          blueprint: plan.name,
-          task: request.task.slice(0, 4000),
-          base_commit: source.commit,
-          base_tree: source.tree,
-          branch: source.branch ?? null,
-          policy: policyHash,
-          image: image.name,
-          wall_ms: wallMs,
-          stages: plan.stages.map(({ id: stage }) => stage),
-        },
-        volatile: {
-          repo: source.root,
-          image_id: image.id,
-          session: sessionId,
-          task: taskId,
-          ...(request.fork !== undefined && {
-            fork: { run: request.fork.run, stage: request.fork.stage ?? null },
-          }),
-        },
-      },
-      ...notices.map((message) => ({
-        type: 'notice' as const,
-        payload: { kind: 'repository', message },
-      })),
-    ])
+    timeline.append(tx, id, createdEvents({ request, prepared, sessionId, taskId }))
     for (const [name, blob] of Object.entries(blobs))
       artifacts.record(tx, {
         runId: id,
@@ -92,4 +66,47 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
       })
     return getRun(tx, id)
   })
+}
+
+function createdEvents({
+  request,
+  prepared: { source, plan, policyHash, image, wallMs, notices },
+  sessionId,
+  taskId,
+}: Pick<Submission, 'request' | 'prepared'> & {
+  sessionId: SessionId
+  taskId: TaskId
+}): NewEvent[] {
+  return [
+    {
+      type: 'run_created',
+      payload: {
+        blueprint: plan.name,
+        task: request.task.slice(0, 4000),
+        base_commit: source.commit,
+        base_tree: source.tree,
+        branch: source.branch ?? null,
+        policy: policyHash,
+        image: image.name,
+        wall_ms: wallMs,
+        stages: plan.stages.map(({ id: stage }) => stage),
+      },
+      volatile: {
+        repo: source.root,
+        image_id: image.id,
+        session: sessionId,
+        task: taskId,
+        ...forkOf(request),
+      },
+    },
+    ...notices.map((message) => ({
+      type: 'notice' as const,
+      payload: { kind: 'repository', message },
+    })),
+  ]
+}
+
+/** Which run it began with is no part of what it does: the commit it stands on is. */
+function forkOf({ fork }: RunRequest): { fork?: JsonObject } {
+  return fork === undefined ? {} : { fork: { run: fork.run, stage: fork.stage ?? null } }
 }
