@@ -42,6 +42,7 @@ const PACKAGE_OWNERS = {
   '@anthropic-ai/sdk': ['model'],
   yaml: ['schema'],
   'fast-xml-parser': ['actions'],
+  'web-tree-sitter': ['context'],
 }
 
 /** The lowest layer that may use the services beside the stack. */

@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url'
 import { createApi } from './api/index.ts'
 import { createArtifacts } from './artifacts/index.ts'
 import { createEngine, type EnvironmentDeps, loadRun } from './blueprint/index.ts'
+import { type ContextPacks, createContextPacks } from './context/index.ts'
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
 import type { Config } from './config.ts'
 import { createRedactor, createTimeline } from './events/index.ts'
 import { createModels, type Models, selectModel } from './model/index.ts'
 import {
   BLUEPRINT_REGISTRY,
+  createAdvisor,
   createCatalog,
   createNewId,
   createRuntime,
@@ -61,10 +63,7 @@ export function openApp(options: AppOptions): App {
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
   const sandboxes = createSandboxes({
     connect: (signal) => findEngine(config.engine, signal),
-    instance: createHash('sha256')
-      .update(root ?? '')
-      .digest('hex')
-      .slice(0, 16),
+    instance: instanceOf(root),
     now,
     log,
   })
@@ -79,7 +78,8 @@ export function openApp(options: AppOptions): App {
     registry: BLUEPRINT_REGISTRY,
   }
   const models = createModels({ environment: config.models, config: config.operatorFile, now })
-  const shared = { sandboxes, workspaces, blueprints, models, now, newId }
+  const packs = openPacks(root)
+  const shared = { sandboxes, workspaces, blueprints, models, packs, now, newId }
   const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
   const running = new Set<Promise<unknown>>()
   const track = (work: Promise<unknown>) => {
@@ -101,7 +101,8 @@ export function openApp(options: AppOptions): App {
     user: userFor('doctor'),
   })
   const runtime = opened?.runtime ?? noRuntime()
-  const api = createApi({ runtime, catalog, launch, onBug: (error) => tell(log, error) })
+  const advisor = createAdvisor(shared)
+  const api = createApi({ runtime, catalog, advisor, launch, onBug: (error) => tell(log, error) })
   return {
     fetch: async (input, init) => await api.fetch(new Request(input, init)),
     async close() {
@@ -110,9 +111,20 @@ export function openApp(options: AppOptions): App {
         await sandboxes.close()
       } finally {
         opened?.dispose()
+        packs[Symbol.dispose]()
       }
     },
   }
+}
+
+/** Marks what belongs to one state directory. */
+function instanceOf(root = ''): string {
+  return createHash('sha256').update(root).digest('hex').slice(0, 16)
+}
+
+function openPacks(root: string | undefined): ContextPacks {
+  const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
+  return createContextPacks({ indexFile })
 }
 
 interface Shared {
@@ -120,6 +132,7 @@ interface Shared {
   sandboxes: Sandboxes
   workspaces: Workspaces
   models: Models
+  packs: ContextPacks
   blueprints: Parameters<typeof createCatalog>[0]['blueprints']
   now(): number
   newId: ReturnType<typeof createNewId>

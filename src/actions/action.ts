@@ -19,6 +19,7 @@ import type {
   TIMEOUT_CLASSES,
 } from '../schema/index.ts'
 import type { Cache } from '../cache/index.ts'
+import type { ContextPacks } from '../context/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { ProjectPlan } from './project-plan.ts'
 
@@ -52,6 +53,8 @@ export interface RunTree {
   readBlob(oid: string, maxBytes: number): Promise<Uint8Array>
   commit(tree: GitOid, message: string): Promise<GitOid>
   log(limit: number): Promise<string>
+  /** Paths that each of the last commits changed, newest first. */
+  recentChanges(limit: number): Promise<readonly { paths: readonly string[] }[]>
 }
 
 export interface CommandRequest {
@@ -98,6 +101,7 @@ export interface ActionContext {
   tree: RunTree
   timeoutMs: number
   cache: Cache
+  packs: ContextPacks
   policyHash: string
   /** Opened on first use, confined as this stage's mode says. */
   sandbox(): Promise<Sandbox>

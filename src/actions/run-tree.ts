@@ -78,6 +78,8 @@ export function createRunTree(
       await workspaces.keepCommit(store, { runId: workspace.runId, commit, signal })
       return commit
     },
+    recentChanges: async (limit) =>
+      await workspaces.history(store, { commit: baseCommit, limit, messages: false, signal }),
     log: async (limit) => await workspaces.log(store, { commit: baseCommit, limit, signal }),
   }
 }

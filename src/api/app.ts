@@ -4,8 +4,9 @@
  */
 import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import type { Catalog, Runtime } from '../runtime/index.ts'
+import type { Advisor, Catalog, Runtime } from '../runtime/index.ts'
 import { ERROR_TABLE, OpenExecError, type Run, toErrorBody } from '../schema/index.ts'
+import { adviceRoutes } from './routes/advice.ts'
 import { catalogRoutes } from './routes/catalog.ts'
 import { maintenanceRoutes } from './routes/maintenance.ts'
 import { resultRoutes } from './routes/results.ts'
@@ -14,6 +15,7 @@ import { runRoutes } from './routes/runs.ts'
 export interface ApiDeps {
   runtime: Runtime
   catalog: Catalog
+  advisor: Advisor
   /** Sees to it that a queued or resumed run is executed; must not wait for its end. */
   launch(run: Run): void
   /** Told of failures that are bugs; the caller only reads "Internal error". */
@@ -27,6 +29,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/runs', resultRoutes(deps))
     .route('/v1', catalogRoutes(deps))
     .route('/v1', maintenanceRoutes(deps))
+    .route('/v1', adviceRoutes(deps))
   api.notFound((c) =>
     c.json({ code: 'not_found', message: `Cannot find ${c.req.method} ${c.req.path}` }, 404),
   )

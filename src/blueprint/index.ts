@@ -5,6 +5,7 @@ export { readBlueprint } from './read.ts'
 export type { ActionFacts, BlueprintRegistry } from './registry.ts'
 export { createEngine, type Engine, type ExecutionSignal } from './engine.ts'
 export type { EnvironmentDeps } from './environment.ts'
+export { POLICY_FILE, policyFrom } from './policy-file.ts'
 export { PLAN_ARTIFACT, SNAPSHOT_ARTIFACT } from './frozen-run.ts'
 export { loadRun } from './load-run.ts'
 

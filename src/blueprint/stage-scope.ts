@@ -12,6 +12,7 @@ import {
 } from '../actions/index.ts'
 import { type Artifacts, runDirectory, writeRunDocument } from '../artifacts/index.ts'
 import type { Cache } from '../cache/index.ts'
+import type { ContextPacks } from '../context/index.ts'
 import type { Redactor, Timeline } from '../events/index.ts'
 import type { Model } from '../model/index.ts'
 import { evaluate, type Policy, stageMode } from '../policy/index.ts'
@@ -46,6 +47,7 @@ export interface StageDeps {
   timeline: Timeline
   artifacts: Artifacts
   cache: Cache
+  packs: ContextPacks
   redactor: Redactor
   /** The state directory. */
   root: string
@@ -85,6 +87,7 @@ export function createScope(
     tree: deps.tree,
     timeoutMs: stage.timeoutMs,
     cache: deps.cache,
+    packs: deps.packs,
     policyHash: deps.policyHash,
     runCommand: commandRunner(deps, attempt, { signal, sandbox, append }),
     gate: async (request) => onlyOne(gateAll([request])),

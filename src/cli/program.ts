@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { OpenExecError } from '../schema/index.ts'
 import type { CommandContext } from './command-context.ts'
 import { registerCatalog } from './commands/catalog.ts'
+import { registerContext } from './commands/context.ts'
 import { registerControl } from './commands/control.ts'
 import { registerMaintain } from './commands/maintain.ts'
 import { registerRead } from './commands/read.ts'
@@ -45,6 +46,7 @@ export function createProgram(context: CommandContext): Command {
   registerTimeline(program, context)
   registerResults(program, context)
   registerControl(program, context)
+  registerContext(program, context)
   registerCatalog(program, context)
   registerMaintain(program, context)
   for (const command of [program, ...everyCommand(program)]) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { ContextPack } from '../schema/index.ts'
-import { buildContextPack, createIndexCache, type PackRequest } from './build-pack.ts'
+import { type ContextPacks, createContextPacks, type PackRequest } from './build-pack.ts'
 import { renderContextPack } from './render-pack.ts'
 
 const BASE_TREE = 'a'.repeat(40)
@@ -29,6 +29,8 @@ function request(
       if (bytes === undefined) throw new Error(`No blob ${oid}`)
       return bytes
     },
+    history: undefined,
+    extras: [],
     budgetTokens: 4000,
     reads,
     ...overrides,
@@ -43,6 +45,12 @@ const REPOSITORY = {
   'docs/guide.md': '# Guide\nHow to start the server\n',
   'AGENTS.md': 'Run the tests before you finish\n',
   'src/http/AGENTS.md': 'Only for http\n',
+}
+
+async function buildContextPack(packed: PackRequest, packs?: ContextPacks): Promise<ContextPack> {
+  if (packs !== undefined) return await packs.build(packed)
+  using own = createContextPacks({ indexFile: ':memory:' })
+  return await own.build(packed)
 }
 
 const paths = (pack: ContextPack) => pack.items.map(({ path }) => path)
@@ -128,13 +136,58 @@ test('buildContextPack() passes over binary, huge and empty files', async () => 
 })
 
 test('buildContextPack() reads a blob it knows only to show it', async () => {
-  const cache = createIndexCache(100)
-  const first = request('sum', REPOSITORY, { cache })
-  await buildContextPack(first)
-  const again = request('sum', REPOSITORY, { cache })
-  const pack = await buildContextPack(again)
+  using packs = createContextPacks({ indexFile: ':memory:' })
+  const first = request('sum', REPOSITORY)
+  await buildContextPack(first, packs)
+  const again = request('sum', REPOSITORY)
+  const pack = await buildContextPack(again, packs)
   expect(first.reads.length).toBeGreaterThan(Object.keys(REPOSITORY).length)
   expect(again.reads).toHaveLength(new Set(paths(pack)).size)
+})
+
+test('buildContextPack() gives the same pack whatever the index holds already', async () => {
+  using packs = createContextPacks({ indexFile: ':memory:' })
+  const other = { 'lib/sum.py': 'def sum_list():\n    return sumList\n', ...REPOSITORY }
+  await buildContextPack(request('sumList', other), packs)
+  const warm = await buildContextPack(request('sumList is off', REPOSITORY), packs)
+  expect(warm).toEqual(await buildContextPack(request('sumList is off', REPOSITORY)))
+})
+
+test('buildContextPack() shows the end of a log without its secrets, and follows its paths', async () => {
+  const log = `${'noise\n'.repeat(4000)}token="abcdefgh12345678"\n  at src/http/server.js:2:3\n`
+  const extras = [{ kind: 'log' as const, name: 'test.log', text: log }]
+  const pack = await buildContextPack(request('It fails', REPOSITORY, { extras }))
+  const item = pack.items.find(({ kind }) => kind === 'log')
+  expect(item?.text).toContain('src/http/server.js:2:3')
+  expect(item?.text).not.toContain('abcdefgh12345678')
+  expect(item?.start).toBeGreaterThan(1)
+  expect(pack.redactions).toContainEqual({
+    path: 'test.log',
+    line: item?.end === undefined ? 0 : item.end - 1,
+    rule: 'assigned_secret',
+  })
+  expect(pack.items.find(({ kind }) => kind === 'file')?.path).toBe('src/http/server.js')
+  expect(pack.omitted).toContainEqual({ path: 'test.log', reason: 'in part over the budget' })
+})
+
+test('buildContextPack() prefers what changes often among equals', async () => {
+  const files = { 'a/one.js': 'sum of parts\n', 'b/two.js': 'sum of wholes\n' }
+  const history = (...paths: string[]) => ({
+    commit: paths.join(),
+    recent: async () => [{ paths }, { paths }],
+  })
+  const first = await buildContextPack(request('sum', files, { history: history('b/two.js') }))
+  expect(paths(first)).toEqual(['b/two.js', 'a/one.js'])
+  expect(first.items[0]?.reasons).toContain('changes often')
+  const second = await buildContextPack(request('sum', files, { history: history('a/one.js') }))
+  expect(paths(second)).toEqual(['a/one.js', 'b/two.js'])
+})
+
+test('buildContextPack() cuts long files at their definitions', async () => {
+  const method = (name: string, body: string) => `  ${name}() {\n${`    ${body}\n`.repeat(40)}  }\n`
+  const long = `class Wide {\n${method('alpha', 'x()')}${method('needle', 'search()')}${method('omega', 'y()')}}\n`
+  const pack = await buildContextPack(request('needle', { 'wide.js': long }))
+  expect(pack.items).toMatchObject([{ kind: 'slice', start: 44, end: 85 }])
 })
 
 /** CPU time, since these machines do other work meanwhile. */

@@ -1,125 +1,124 @@
 /**
- * A context pack: what an agent stage reads first. Pure of git and of the file system: the caller
- * lists the files of a tree and reads its blobs. The same tree and query give the same pack, bytes
- * and hash alike, in whatever order the files come.
+ * A context pack: what an agent stage reads first. Pure of git and of the file system but for the
+ * index: the caller lists the files of a tree and reads its blobs. The same tree, history and query
+ * give the same pack, bytes and hash alike, in whatever order the files come and whatever the index
+ * holds already.
  */
 import { type ContextPack, type GitOid, hashJson, OpenExecError } from '../schema/index.ts'
-import { isSecretFile } from '../model/index.ts'
-import { type FileIndex, indexFile, linesOf } from './file-index.ts'
-import { packFiles } from './pack.ts'
+import { type ContextIndex, openContextIndex } from '../state/index.ts'
+import { blobTerms, rememberTerms } from './blob-terms.ts'
+import { type ChangedPaths, churnOf } from './churn.ts'
+import { indexTree, type ListedFile } from './index-tree.ts'
+import { textOf } from './lines.ts'
+import { type PackExtra, packFiles } from './pack.ts'
 import { parseQuery } from './query.ts'
-import { type IndexedFile, RANKER_VERSION, rankFiles } from './rank.ts'
+import { type RankedFile, RANKER_VERSION, rankFiles } from './rank.ts'
+import { createSyntax } from './syntax.ts'
 
-interface PackFile {
-  path: string
-  /** Names the content; equal oids mean equal bytes. */
-  oid: string
-  /** Bytes */
-  size: number
-}
-
-/** What is known of blobs, kept by the caller from one pack to the next. */
-export interface IndexCache {
-  get(oid: string): FileIndex | 'binary' | undefined
-  set(oid: string, index: FileIndex | 'binary'): void
-}
-
-export interface PackRequest {
+interface RankTreeRequest {
   query: string
-  baseTree: GitOid
-  files: Iterable<PackFile> | AsyncIterable<PackFile>
+  files: Iterable<ListedFile>
   readBlob(oid: string): Promise<Uint8Array>
-  budgetTokens: number
-  cache?: IndexCache
+  /** The commit whose history is meant, and how to read it; `undefined` ranks without. */
+  history: { commit: string; recent(): Promise<readonly ChangedPaths[]> } | undefined
 }
 
-/** Bytes of a file that is worth indexing. */
-const FILE_BYTES_MAX = 262_144
-/** Files of a tree that are looked at, in path order. */
-const FILES_MAX = 50_000
-/** Blobs read at once. */
-const READS_MAX = 16
+export interface PackRequest extends RankTreeRequest {
+  baseTree: GitOid
+  budgetTokens: number
+  /** Shown besides files; their words count as the task's. */
+  extras: readonly PackExtra[]
+}
+
+export interface ContextPacks {
+  build(request: PackRequest): Promise<ContextPack>
+  /** The paths that seem to matter, best first. */
+  rank(request: RankTreeRequest): Promise<RankedFile[]>
+  [Symbol.dispose](): void
+}
+
 const INSTRUCTION_FILES = new Set(['AGENTS.md', 'CLAUDE.md'])
 
-export async function buildContextPack(request: PackRequest): Promise<ContextPack> {
-  const { query: text, baseTree, budgetTokens } = request
-  const query = parseQuery(text)
-  const { files, omitted, oids } = await indexedFiles(request)
-  const isInstruction = ({ path }: IndexedFile) =>
-    INSTRUCTION_FILES.has(path.slice(path.lastIndexOf('/') + 1))
-  const instructions = new Map(files.filter(isInstruction).map(({ path, index }) => [path, index]))
-  const ranked = rankFiles(
-    files.filter((file) => !isInstruction(file)),
-    query,
-  )
-  const readLines = async (path: string) => linesOf(await request.readBlob(oids.get(path) ?? ''))
-  const packed = await packFiles(ranked, { query, budgetTokens, instructions, readLines })
+/** `indexFile` is made when it is first needed, and made anew when it cannot be used. */
+export function createContextPacks({ indexFile }: { indexFile: string }): ContextPacks {
+  let index: ContextIndex | undefined
+  const syntax = createSyntax()
+  const termsIn = rememberTerms()
+  const opened = () => (index ??= openContextIndex(indexFile))
+  const ranked = async (request: RankTreeRequest) => {
+    const known = opened()
+    const makeTerms = (oid: string, bytes: Uint8Array) => blobTerms(oid, bytes, termsIn)
+    const tree = await indexTree(request, known, makeTerms)
+    const churn = await churnIn(known, request.history)
+    const query = parseQuery(request.query)
+    const about = { index: known, blobs: tree.blobs, query, churn, termsIn }
+    const files = rankFiles({ ...about, files: tree.files.filter((file) => !isInstruction(file)) })
+    return { tree, query, files }
+  }
+  return {
+    rank: async (request) => (await ranked(request)).files,
+    async build(request) {
+      const query = [request.query, ...request.extras.map(({ text }) => text)].join('\n')
+      const { tree, query: parsed, files } = await ranked({ ...request, query })
+      const oids = new Map(tree.files.map(({ path, oid }) => [path, oid]))
+      const packed = await packFiles(files, {
+        query: parsed,
+        budgetTokens: request.budgetTokens,
+        extras: request.extras,
+        instructions: tree.files.filter(isInstruction).map(({ path }) => path),
+        readText: async (path) => textOf(await request.readBlob(oids.get(path) ?? '')),
+        definitionsOf: syntax.forPack(),
+      })
+      return packOf(request, [...tree.omitted, ...packed.omitted], packed)
+    },
+    [Symbol.dispose]: () => index?.[Symbol.dispose](),
+  }
+}
+
+function isInstruction({ path }: { path: string }): boolean {
+  return INSTRUCTION_FILES.has(path.slice(path.lastIndexOf('/') + 1))
+}
+
+function packOf(
+  { query, baseTree, budgetTokens }: PackRequest,
+  omitted: ContextPack['omitted'],
+  { items, redactions }: Pick<ContextPack, 'items' | 'redactions'>,
+): ContextPack {
   const pack: Omit<ContextPack, 'pack_hash'> = {
     schema: 1,
     base_tree: baseTree,
-    query: text,
+    query,
     budget_tokens: budgetTokens,
-    items: packed.items,
-    omitted: [...omitted, ...packed.omitted],
-    redactions: packed.redactions,
+    items,
+    omitted,
+    redactions,
     ranker_version: RANKER_VERSION,
   }
   return { ...pack, pack_hash: hashJson(pack) }
 }
 
-async function indexedFiles(request: PackRequest) {
-  const listed: PackFile[] = []
-  for await (const file of request.files) listed.push(file)
-  listed.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
-  const omitted: ContextPack['omitted'] = []
-  const wanted: PackFile[] = []
-  for (const file of listed.slice(0, FILES_MAX)) {
-    if (isSecretFile(file.path))
-      omitted.push({ path: file.path, reason: 'holds secrets by its name' })
-    else if (file.size <= FILE_BYTES_MAX) wanted.push(file)
-    else if (request.query.includes(file.path))
-      omitted.push({ path: file.path, reason: `larger than ${FILE_BYTES_MAX} bytes` })
-  }
-  if (listed.length > FILES_MAX)
-    omitted.push({
-      path: '.',
-      reason: `only the first ${FILES_MAX} of ${listed.length} files were ranked`,
-    })
-  const indexes: (FileIndex | 'binary')[] = []
-  for (let at = 0; at < wanted.length; at += READS_MAX) {
-    const group = wanted.slice(at, at + READS_MAX)
-    indexes.push(...(await Promise.all(group.map((file) => indexOf(file, request)))))
-  }
-  const files = wanted.flatMap(({ path }, at): IndexedFile[] => {
-    const index = indexes[at]
-    return index === undefined || index === 'binary' ? [] : [{ path, index }]
-  })
-  return { files, omitted, oids: new Map(wanted.map(({ path, oid }) => [path, oid])) }
+/** A commit never changes, so what its history says is read once. */
+async function churnIn(
+  index: ContextIndex,
+  history: RankTreeRequest['history'],
+): Promise<ReadonlyMap<string, number>> {
+  if (history === undefined) return new Map()
+  const key = `churn:${RANKER_VERSION}:${history.commit}`
+  const known = index.getNote(key)
+  if (known !== undefined) return parseChurn(known)
+  const churn = churnOf(await history.recent())
+  index.putNote(key, JSON.stringify([...churn]))
+  return churn
 }
 
-async function indexOf(file: PackFile, { readBlob, cache }: PackRequest) {
-  const known = cache?.get(file.oid)
-  if (known !== undefined) return known
-  const bytes = await readBlob(file.oid)
-  if (bytes.length > FILE_BYTES_MAX)
-    throw new OpenExecError(
-      'internal',
-      `Cannot index "${file.path}": its blob has ${bytes.length} bytes and ${file.size} were listed`,
-    )
-  const index = indexFile(bytes) ?? 'binary'
-  cache?.set(file.oid, index)
-  return index
-}
-
-/** A cache for one process, bounded by dropping what was put in first. */
-export function createIndexCache(entriesMax: number): IndexCache {
-  const entries = new Map<string, FileIndex | 'binary'>()
-  return {
-    get: (oid) => entries.get(oid),
-    set(oid, index) {
-      const [oldest] = entries.keys()
-      if (entries.size >= entriesMax && oldest !== undefined) entries.delete(oldest)
-      entries.set(oid, index)
-    },
-  }
+function parseChurn(text: string): Map<string, number> {
+  const value: unknown = JSON.parse(text)
+  const pairs: unknown[] = Array.isArray(value) ? value : []
+  return new Map(
+    pairs.map((pair) => {
+      const [path, often]: unknown[] = Array.isArray(pair) ? pair : []
+      if (typeof path === 'string' && typeof often === 'number') return [path, often]
+      throw new OpenExecError('internal', 'Cannot read the index of context packs: bad note')
+    }),
+  )
 }

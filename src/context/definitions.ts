@@ -4,7 +4,8 @@ export interface Definition {
   name: string
   /** From 1 */
   line: number
-  indent: number
+  /** Last line, where it is known. */
+  end: number | undefined
 }
 
 /** Lines longer than this are data or minified code. */
@@ -33,7 +34,7 @@ export function definitionsOf(lines: readonly string[]): Definition[] {
     const text = line.trim()
     const name = nameOf(text)
     if (name === undefined) continue
-    found.push({ name, line: index + 1, indent: line.length - line.trimStart().length })
+    found.push({ name, line: index + 1, end: undefined })
     if (found.length >= DEFINITIONS_MAX) break
   }
   return found

@@ -1,15 +1,16 @@
 /**
- * Fills the budget: instructions that hold for the files at hand, then the best files as slices,
- * then outlines of the next, until nothing more fits. Everything put in says why, and what was left
- * out says why not.
+ * Fills the budget: instructions that hold for the files at hand, then what failed and what changed,
+ * then the best files as slices, then outlines of the next, until nothing more fits. Everything put in
+ * says why, and what was left out says why not.
  */
-import { createHash } from 'node:crypto'
-import type { ContextItem, ContextPack } from '../schema/index.ts'
-import { estimateTokens, redactLines, type Redaction } from '../model/index.ts'
-import type { FileIndex } from './file-index.ts'
+import type { ContextPack } from '../schema/index.ts'
+import { redactLines } from '../model/index.ts'
+import type { Definition } from './definitions.ts'
+import { linesOf } from './lines.ts'
+import { type CleanText, itemOf, type MadeItem } from './pack-item.ts'
 import type { Query } from './query.ts'
 import type { RankedFile } from './rank.ts'
-import { type Slice, slicesOf } from './slices.ts'
+import { slicesOf } from './slices.ts'
 
 const SLICED_FILES_MAX = 14
 const OUTLINED_FILES_MAX = 20
@@ -19,112 +20,142 @@ const OMITTED_MAX = 200
 const INSTRUCTIONS_SHARE = 0.25
 /** Part of the budget one file may have, so that none crowds out the rest. */
 const FILE_SHARE = 0.4
+/** Part of the budget one log or diff may have. */
+const EXTRA_SHARE = 0.15
+/** Lines of a log or diff that are looked at, from its end. */
+const EXTRA_LINES_MAX = 5000
 
-type Packed = Pick<ContextPack, 'items' | 'omitted' | 'redactions'>
+/** What a pack shows besides files of the tree. */
+export interface PackExtra {
+  kind: 'diff' | 'log'
+  /** Stands where a path stands. */
+  name: string
+  text: string
+}
 
 export interface PackOptions {
   query: Query
   budgetTokens: number
-  /** Instruction files of the repository, by path. */
-  instructions: ReadonlyMap<string, FileIndex>
-  /** The lines of a file, as they are in the tree. */
-  readLines(path: string): Promise<readonly string[]>
+  extras: readonly PackExtra[]
+  /** Paths of instruction files of the tree. */
+  instructions: readonly string[]
+  /** A file as it is in the tree. */
+  readText(path: string): Promise<string>
+  definitionsOf(path: string, text: string): Promise<readonly Definition[]>
 }
+
+export type Packed = Pick<ContextPack, 'items' | 'omitted' | 'redactions'>
 
 export async function packFiles(
   ranked: readonly RankedFile[],
   options: PackOptions,
 ): Promise<Packed> {
   const packed: Packed = { items: [], omitted: [], redactions: [] }
-  const { query, budgetTokens, instructions } = options
-  // The whole file is looked at, since a secret may begin above what is shown.
-  const readClean = async (path: string) => redactLines(await options.readLines(path))
+  const { budgetTokens } = options
   let left = budgetTokens
-  const put = (file: PackedFile, room: number): boolean => {
-    const made = itemOf(file)
-    if (made.item.tokens > Math.min(left, room)) return false
-    packed.items.push(made.item)
-    packed.redactions.push(...made.redactions)
-    left -= made.item.tokens
-    return true
+  const fill: Fill = {
+    put(made, share) {
+      if (made.item.tokens > Math.min(left, budgetTokens * share)) return false
+      packed.items.push(made.item)
+      packed.redactions.push(...made.redactions)
+      left -= made.item.tokens
+      return true
+    },
+    omit(path, reason) {
+      if (packed.omitted.length < OMITTED_MAX) packed.omitted.push({ path, reason })
+    },
+    room: (share) => Math.min(left, budgetTokens * share),
   }
-  const omit = (path: string, reason: string) => {
-    if (packed.omitted.length < OMITTED_MAX) packed.omitted.push({ path, reason })
-  }
-
   const top = ranked.slice(0, SLICED_FILES_MAX)
-  for (const [path, index] of instructionsFor(top, instructions)) {
-    const clean = await readClean(path)
-    const file = { path, index, clean, score: 0, reasons: ['instructions on the path'] }
-    const whole = { start: 1, end: Math.max(1, clean.lines.length) }
-    const room = budgetTokens * INSTRUCTIONS_SHARE
-    if (!put({ ...file, kind: 'instructions', part: whole }, room)) omit(path, 'over the budget')
-  }
-  for (const file of top) {
-    const clean = await readClean(file.path)
-    const slices = slicesOf(file, clean.lines, query)
-    const fitting = slices.filter((part) => {
-      const whole = part.start === 1 && part.end === clean.lines.length
-      const kind = whole ? 'file' : 'slice'
-      return put({ ...file, clean, kind, part }, budgetTokens * FILE_SHARE)
-    })
-    if (fitting.length < slices.length)
-      omit(file.path, fitting.length === 0 ? 'over the budget' : 'in part over the budget')
-  }
-  for (const file of ranked.slice(SLICED_FILES_MAX, SLICED_FILES_MAX + OUTLINED_FILES_MAX)) {
-    if (file.index.definitions.length === 0) {
-      omit(file.path, 'ranked lower, nothing to outline')
-      continue
-    }
-    const clean = await readClean(file.path)
-    if (!put({ ...file, clean, kind: 'outline', part: undefined }, budgetTokens * FILE_SHARE))
-      omit(file.path, 'over the budget')
-  }
+  await putInstructions(fill, top, options)
+  for (const extra of options.extras) putExtra(fill, extra)
+  for (const file of top) await putSlices(fill, file, options)
+  for (const file of ranked.slice(SLICED_FILES_MAX, SLICED_FILES_MAX + OUTLINED_FILES_MAX))
+    await putOutline(fill, file, options)
   for (const { path } of ranked.slice(SLICED_FILES_MAX + OUTLINED_FILES_MAX))
-    omit(path, 'ranked lower')
+    fill.omit(path, 'ranked lower')
   return packed
 }
 
-type PackedFile = Pick<RankedFile, 'path' | 'index' | 'score' | 'reasons'> & {
-  clean: { lines: readonly string[]; redactions: readonly Redaction[] }
-} & (
-    | { kind: 'file' | 'slice' | 'instructions'; part: Slice }
-    | { kind: 'outline'; part: undefined }
-  )
-
-function itemOf({ path, index, clean, score, reasons, kind, part }: PackedFile) {
-  const numbers =
-    part === undefined
-      ? index.definitions.slice(0, OUTLINE_LINES_MAX).map(({ line }) => line)
-      : Array.from({ length: part.end - part.start + 1 }, (_, offset) => part.start + offset)
-  const shown = new Set(numbers)
-  const text = numbers.map((line) => clean.lines[line - 1] ?? '').join('\n')
-  const item: ContextItem = {
-    path,
-    kind,
-    start: numbers[0] ?? 1,
-    end: numbers.at(-1) ?? 1,
-    sha256: createHash('sha256').update(text).digest('hex'),
-    tokens: estimateTokens(`${path}\n${text}`),
-    score,
-    reasons: [...reasons],
-    text,
-  }
-  const redactions = clean.redactions
-    .filter(({ line }) => shown.has(line))
-    .map(({ line, rule }) => ({ path, line, rule }))
-  return { item, redactions }
+interface Fill {
+  /** Whether it fits what is left and its share of the budget. */
+  put(made: MadeItem, share: number): boolean
+  omit(path: string, reason: string): void
+  /** Tokens that `put()` would take. */
+  room(share: number): number
 }
 
 /** Instruction files in the directories of the files at hand, outermost first. */
-function instructionsFor(
+async function putInstructions(
+  fill: Fill,
   files: readonly RankedFile[],
-  instructions: ReadonlyMap<string, FileIndex>,
-): [string, FileIndex][] {
-  const wanted = [...instructions].filter(([path]) => {
-    const folder = path.slice(0, path.lastIndexOf('/') + 1)
-    return folder === '' || files.some((file) => file.path.startsWith(folder))
-  })
+  { instructions, readText }: PackOptions,
+): Promise<void> {
   const depth = (path: string) => path.split('/').length
-  return wanted.sort(([a], [b]) => depth(a) - depth(b) || (a < b ? -1 : 1))
+  const wanted = instructions
+    .filter((path) => {
+      const folder = path.slice(0, path.lastIndexOf('/') + 1)
+      return folder === '' || files.some((file) => file.path.startsWith(folder))
+    })
+    .sort((a, b) => depth(a) - depth(b) || (a < b ? -1 : 1))
+  for (const path of wanted) {
+    const clean = cleanText(await readText(path))
+    const about = { path, kind: 'instructions', score: 0, reasons: ['instructions on the path'] }
+    const made = itemOf({ ...about, kind: 'instructions' }, clean, wholeOf(clean))
+    if (!fill.put(made, INSTRUCTIONS_SHARE)) fill.omit(path, 'over the budget')
+  }
+}
+
+/** The end of a log and of what failed says more than its beginning. */
+function putExtra(fill: Fill, { kind, name, text }: PackExtra): void {
+  const clean = cleanText(linesOf(text).slice(-EXTRA_LINES_MAX).join('\n'))
+  const reasons = [kind === 'log' ? 'what was put out before' : 'what has changed']
+  const about = { path: name, kind, score: 0, reasons }
+  for (let lines = clean.lines.length; lines > 0; lines = Math.floor(lines * 0.7)) {
+    const start = clean.lines.length - lines + 1
+    const made = itemOf(about, clean, range({ start, end: clean.lines.length }))
+    if (!fill.put(made, EXTRA_SHARE)) continue
+    if (start > 1) fill.omit(name, 'in part over the budget')
+    return
+  }
+  fill.omit(name, clean.lines.length === 0 ? 'is empty' : 'over the budget')
+}
+
+async function putSlices(fill: Fill, file: RankedFile, options: PackOptions): Promise<void> {
+  const text = await options.readText(file.path)
+  const clean = cleanText(text)
+  const definitions = await options.definitionsOf(file.path, text)
+  const slices = slicesOf(file.places, { lines: clean.lines, definitions }, options.query)
+  const fitting = slices.filter((part) => {
+    const whole = part.start === 1 && part.end === clean.lines.length
+    const { path, score, reasons } = file
+    const about = { path, kind: whole ? 'file' : 'slice', score, reasons } as const
+    return fill.put(itemOf(about, clean, range(part)), FILE_SHARE)
+  })
+  if (fitting.length < slices.length)
+    fill.omit(file.path, fitting.length === 0 ? 'over the budget' : 'in part over the budget')
+}
+
+async function putOutline(fill: Fill, file: RankedFile, options: PackOptions): Promise<void> {
+  const text = await options.readText(file.path)
+  const definitions = await options.definitionsOf(file.path, text)
+  const lines = [...new Set(definitions.map(({ line }) => line))].sort((a, b) => a - b)
+  if (lines.length === 0) return fill.omit(file.path, 'ranked lower, nothing to outline')
+  const { path, score, reasons } = file
+  const about = { path, kind: 'outline', score, reasons } as const
+  const made = itemOf(about, cleanText(text), lines.slice(0, OUTLINE_LINES_MAX))
+  if (!fill.put(made, FILE_SHARE)) fill.omit(path, 'over the budget')
+}
+
+/** The whole text is looked at, since a secret may begin above what is shown. */
+function cleanText(text: string): CleanText {
+  return redactLines(linesOf(text))
+}
+
+function wholeOf({ lines }: CleanText): number[] {
+  return range({ start: 1, end: Math.max(1, lines.length) })
+}
+
+function range({ start, end }: { start: number; end: number }): number[] {
+  return Array.from({ length: end - start + 1 }, (_, offset) => start + offset)
 }

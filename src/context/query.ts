@@ -2,7 +2,10 @@
 import { termsOf } from './terms.ts'
 
 export interface Query {
-  terms: ReadonlyMap<string, number>
+  /** In the order of their first place, each once. */
+  terms: readonly string[]
+  /** Words as they are written, in lower case, such as names of files have. */
+  words: ReadonlySet<string>
   /** Names that look like code: mixed case, underscores, calls, or in backticks. */
   identifiers: ReadonlySet<string>
   /** Paths in stack traces and elsewhere, with the line where one is given. */
@@ -11,11 +14,13 @@ export interface Query {
 
 const QUERY_MAX = 64 * 1024
 const PLACES_MAX = 200
+const TERMS_MAX = 256
 
 export function parseQuery(text: string): Query {
   const query = text.slice(0, QUERY_MAX)
   return {
-    terms: termsOf(query),
+    terms: [...termsOf(query).keys()].slice(0, TERMS_MAX),
+    words: new Set(query.toLowerCase().match(/[a-z0-9_][a-z0-9_-]{2,80}/g) ?? []),
     identifiers: new Set([...codeNames(query), ...quotedNames(query)]),
     places: placesOf(query),
   }

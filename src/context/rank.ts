@@ -1,146 +1,135 @@
 /**
- * Which files a task is about. BM25 over three fields (text, path, defined names), and on top what is
- * worth more than any count of words: a path the task names, a name it writes as code.
+ * Which files a task is about. BM25 over three fields (text, path, defined names), what is written
+ * exactly as in the code, and how often a file changes; above all of it files the task names itself.
  *
- * The same files and query give the same order, whatever order the files come in.
+ * The same files, history and query give the same order, whatever order the files come in.
  */
-import type { FileIndex } from './file-index.ts'
-import { isNamed, type Query } from './query.ts'
-import { countIdentifiers, termsOfIdentifier } from './terms.ts'
+import { COLUMN, frequencyOf } from './blob-terms.ts'
+import { type Field, type FieldPostings, rarity, scoreField } from './bm25.ts'
+import { exactScores } from './exact-names.ts'
+import { isNamed } from './query.ts'
+import { filesByBlob, type RankRequest, type TreeFile } from './rank-request.ts'
+import { countIdentifiers } from './terms.ts'
 
-export const RANKER_VERSION = 'bm25-fields-1'
+export const RANKER_VERSION = 'fields-churn-2'
 
-const K1 = 1.2
-const B = 0.75
 const PATH_WEIGHT = 0.6
-const DEFINITION_WEIGHT = 0.4
+const NAMES_WEIGHT = 0.4
+/** Of a prior from 0 to 1, beside a text score from 0 to 1. */
+const CHURN_WEIGHT = 0.35
 /** A named path outranks any text; a line with it, such as of a stack trace, even more. */
-const PLACE_SCORE = 1000
-const PLACE_LINE_SCORE = 2000
-const IDENTIFIER_SCORE = 4
-const DEFINED_IDENTIFIER_SCORE = 8
+const PLACE_SCORE = 10
+const PLACE_LINE_SCORE = 20
 const REASONS_MAX = 6
 const SHARED_SHOWN_MAX = 5
+/** Files that are told apart; those below are of no use to anybody. */
+const RANKED_MAX = 500
 
-export interface RankedFile {
-  path: string
-  index: FileIndex
+export interface RankedFile extends TreeFile {
   score: number
   reasons: readonly string[]
   /** Lines the task points at. */
   places: readonly number[]
 }
 
-export interface IndexedFile {
-  path: string
-  index: FileIndex
-}
-
 /** Files with any score, best first; equals in path order. */
-export function rankFiles(files: readonly IndexedFile[], query: Query): RankedFile[] {
-  const asked = askedTerms(query)
-  const text = bm25(files, query, ({ index }) => ({
-    ...asked(index.identifiers),
-    length: index.length,
-  }))
-  const path = bm25(files, query, (file) => asked(countIdentifiers(file.path)))
-  const names = bm25(files, query, ({ index: { definitions } }) =>
-    asked(new Map(definitions.map(({ name }) => [name, 1]))),
+export function rankFiles(request: RankRequest): RankedFile[] {
+  const { query, churn } = request
+  const files = request.files.filter(({ oid }) => (request.blobs.get(oid)?.length ?? -1) >= 0)
+  const text = fieldsOf(request, files)
+  const path = pathField(request, files)
+  const exact = exactScores(request, files)
+  const [inText, inPath, inNames] = [text.text, path, text.names].map(scoreField)
+  const words = files.map(
+    (_, at) =>
+      (inText?.[at] ?? 0) +
+      PATH_WEIGHT * (inPath?.[at] ?? 0) +
+      NAMES_WEIGHT * (inNames?.[at] ?? 0) +
+      exact.score(at),
   )
-  return files
-    .map(({ path: file, index }, at): RankedFile => {
-      const exact = exactScore(file, index, query)
-      const words =
-        text.score(at) + PATH_WEIGHT * path.score(at) + DEFINITION_WEIGHT * names.score(at)
-      const shared = text.terms(at).slice(0, SHARED_SHOWN_MAX)
-      const reasons = shared.length > 0 ? [`shares ${shared.join(', ')}`] : []
-      return {
-        path: file,
-        index,
-        score: Math.round((words + exact.score) * 10_000) / 10_000,
-        reasons: [...exact.reasons.slice(0, REASONS_MAX), ...reasons],
-        places: exact.places,
-      }
-    })
+  const best = words.reduce((most, score) => Math.max(most, score), 0) || 1
+  const scored = files.map((file, at) => {
+    const named = query.places.filter((place) => isNamed(file.path, place.path))
+    const lines = named.flatMap(({ line }) => (line === undefined ? [] : [line]))
+    const places = [...new Set(lines)].sort((a, b) => a - b)
+    const place = named.length === 0 ? 0 : places.length > 0 ? PLACE_LINE_SCORE : PLACE_SCORE
+    const word = (words[at] ?? 0) / best
+    const often = churn.get(file.path) ?? 0
+    const score = place + word + (word > 0 || place > 0 ? CHURN_WEIGHT * often : 0)
+    return { at, file, places, isNamed: place > 0, often, score: Math.round(score * 1e4) / 1e4 }
+  })
+  return scored
     .filter(({ score }) => score > 0)
-    .sort((a, b) => b.score - a.score || (a.path < b.path ? -1 : 1))
+    .sort((a, b) => b.score - a.score || (a.file.path < b.file.path ? -1 : 1))
+    .slice(0, RANKED_MAX)
+    .map(({ at, file, places, isNamed: named, often, score }): RankedFile => {
+      const lines = places.length > 0 ? `:${places.join(', ')}` : ''
+      const shared = sharedTerms([text.text, path, text.names], at)
+      const reasons = [
+        ...(named ? [`the task names ${file.path}${lines}`] : []),
+        ...exact.reasons(at).slice(0, REASONS_MAX),
+        ...(shared.length > 0 ? [`shares ${shared.join(', ')}`] : []),
+        ...(often >= 0.5 ? ['changes often'] : []),
+      ]
+      return { ...file, score, reasons, places }
+    })
 }
 
-interface Field {
-  /** Terms of the query that stand in the field, and how often. */
-  counts: ReadonlyMap<string, number>
-  /** Words of the field in all. */
-  length: number
-}
-
-/** Counts only what is asked for: each identifier is taken apart once for all files it stands in. */
-function askedTerms(query: Query): (identifiers: ReadonlyMap<string, number>) => Field {
-  const known = new Map<string, readonly string[]>()
-  const termsIn = (identifier: string) => {
-    const found = termsOfIdentifier(identifier).filter((term) => query.terms.has(term))
-    const terms = found.length === 0 ? NONE : found
-    known.set(identifier, terms)
-    return terms
+function fieldsOf(request: RankRequest, files: readonly TreeFile[]): { text: Field; names: Field } {
+  const { blobs, index, query } = request
+  const known = filesByBlob(request, files)
+  const text = new Map<string, FieldPostings>()
+  const names = new Map<string, FieldPostings>()
+  for (const term of query.terms) {
+    const [inText, inNames]: [number, number][][] = [[], []]
+    for (const { blob, column } of index.postings(term)) {
+      for (const file of known.get(blob) ?? []) {
+        if (column < COLUMN.names) inText?.push([file, frequencyOf(column)])
+        else if (column === COLUMN.names) inNames?.push([file, 1])
+      }
+    }
+    if (inText !== undefined && inText.length > 0) text.set(term, inText)
+    if (inNames !== undefined && inNames.length > 0) names.set(term, inNames)
   }
-  return (identifiers) => {
+  const lengthsOf = (of: 'length' | 'namesLength') =>
+    files.map(({ oid }) => Math.max(0, blobs.get(oid)?.[of] ?? 0))
+  return {
+    text: { lengths: lengthsOf('length'), terms: text },
+    names: { lengths: lengthsOf('namesLength'), terms: names },
+  }
+}
+
+function pathField({ query, termsIn }: RankRequest, files: readonly TreeFile[]): Field {
+  const asked = new Set(query.terms)
+  const terms = new Map<string, [number, number][]>()
+  const lengths = files.map(({ path }, at) => {
     const counts = new Map<string, number>()
     let length = 0
-    for (const [identifier, count] of identifiers) {
-      length += count
-      const terms = known.get(identifier) ?? termsIn(identifier)
-      if (terms !== NONE)
-        for (const term of terms) counts.set(term, (counts.get(term) ?? 0) + count)
+    for (const [identifier, count] of countIdentifiers(path)) {
+      for (const term of termsIn(identifier)) {
+        length += count
+        if (asked.has(term)) counts.set(term, (counts.get(term) ?? 0) + count)
+      }
     }
-    return { counts, length }
-  }
-}
-
-const NONE: readonly string[] = []
-
-function exactScore(path: string, index: FileIndex, query: Query) {
-  const reasons: string[] = []
-  const places: number[] = []
-  let score = 0
-  const named = query.places.filter((place) => isNamed(path, place.path))
-  if (named.length > 0) {
-    for (const { line } of named) if (line !== undefined) places.push(line)
-    score += places.length > 0 ? PLACE_LINE_SCORE : PLACE_SCORE
-    const lines = places.length > 0 ? `:${[...new Set(places)].join(', ')}` : ''
-    reasons.push(`the task names ${path}${lines}`)
-  }
-  const defined = new Set(index.definitions.map(({ name }) => name))
-  for (const identifier of query.identifiers) {
-    if (!index.identifiers.has(identifier)) continue
-    const own = defined.has(identifier)
-    score += own ? DEFINED_IDENTIFIER_SCORE : IDENTIFIER_SCORE
-    reasons.push(`${own ? 'defines' : 'uses'} ${identifier}`)
-  }
-  return { score, reasons, places: [...new Set(places)].sort((a, b) => a - b) }
-}
-
-/** Scores of one field for all files, by their number. */
-function bm25(
-  files: readonly IndexedFile[],
-  query: Query,
-  fieldOf: (file: IndexedFile) => Field,
-): { score(at: number): number; terms(at: number): string[] } {
-  const fields = files.map(fieldOf)
-  const total = fields.reduce((sum, { length }) => sum + length, 0)
-  const average = total / Math.max(1, fields.length) || 1
-  const weights = [...query.terms.keys()].map((term) => {
-    const having = fields.filter(({ counts }) => counts.has(term)).length
-    return { term, weight: Math.log(1 + (fields.length - having + 0.5) / (having + 0.5)) }
+    for (const [term, count] of counts) {
+      const others = terms.get(term)
+      if (others === undefined) terms.set(term, [[at, count]])
+      else others.push([at, count])
+    }
+    return length
   })
-  return {
-    score(at) {
-      const field = fields[at]
-      if (field === undefined || field.counts.size === 0) return 0
-      const norm = K1 * (1 - B + (B * field.length) / average)
-      return weights.reduce((sum, { term, weight }) => {
-        const count = field.counts.get(term) ?? 0
-        return sum + (count === 0 ? 0 : (weight * count * (K1 + 1)) / (count + norm))
-      }, 0)
-    },
-    terms: (at) => weights.map(({ term }) => term).filter((term) => fields[at]?.counts.has(term)),
-  }
+  return { lengths, terms }
+}
+
+/** The rarest terms that a file shares with the task. */
+function sharedTerms(fields: readonly Field[], at: number): string[] {
+  const shared = new Map<string, number>()
+  for (const { lengths, terms } of fields)
+    for (const [term, postings] of terms)
+      if (postings.some(([file]) => file === at))
+        shared.set(term, Math.max(shared.get(term) ?? 0, rarity(lengths.length, postings.length)))
+  return [...shared]
+    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+    .slice(0, SHARED_SHOWN_MAX)
+    .map(([term]) => term)
 }

@@ -1,7 +1,6 @@
 /** The parts of a file worth showing: definitions that hold what was asked for, or the lines named. */
 import type { Definition } from './definitions.ts'
 import type { Query } from './query.ts'
-import type { RankedFile } from './rank.ts'
 import { termsOf } from './terms.ts'
 
 export interface Slice {
@@ -19,8 +18,8 @@ const LINES_SCANNED_MAX = 20_000
 
 /** Slices in file order, none overlapping. */
 export function slicesOf(
-  { index, places }: RankedFile,
-  lines: readonly string[],
+  places: readonly number[],
+  { lines, definitions }: { lines: readonly string[]; definitions: readonly Definition[] },
   query: Query,
 ): Slice[] {
   const last = lines.length
@@ -32,7 +31,7 @@ export function slicesOf(
       start: Math.max(1, line - AROUND_PLACE),
       end: Math.min(last, line + AROUND_PLACE),
     }))
-  const scored = blocksOf(index.definitions, lines)
+  const scored = blocksOf(definitions, lines)
     .map((block) => ({ block, score: scoreOf(lines, block, query) }))
     .filter(({ score }) => score > 0)
     .sort((a, b) => b.score - a.score || a.block.start - b.block.start)
@@ -41,9 +40,14 @@ export function slicesOf(
   return merged(chosen.length > 0 ? chosen : [{ start: 1, end: Math.min(last, SLICE_LINES_MAX) }])
 }
 
-/** From each definition to the next, cut to a size; what stands before the first is one, too. */
+/** From each begin or end of a definition to the next, cut to a size. */
 function blocksOf(definitions: readonly Definition[], lines: readonly string[]): Slice[] {
-  const starts = [...new Set([1, ...definitions.map(({ line }) => line)])]
+  const borders = definitions.flatMap(({ line, end }) =>
+    end === undefined ? [line] : [line, end + 1],
+  )
+  const starts = [...new Set([1, ...borders])]
+    .filter((line) => line <= lines.length)
+    .sort((a, b) => a - b)
   return starts.flatMap((start, at) => {
     const end = (starts[at + 1] ?? lines.length + 1) - 1
     return end < start ? [] : [{ start, end: Math.min(end, start + SLICE_LINES_MAX - 1) }]
@@ -53,7 +57,8 @@ function blocksOf(definitions: readonly Definition[], lines: readonly string[]):
 function scoreOf(lines: readonly string[], { start, end }: Slice, query: Query): number {
   if (start > LINES_SCANNED_MAX) return 0
   const text = lines.slice(start - 1, end).join('\n')
-  const shared = [...termsOf(text).keys()].filter((term) => query.terms.has(term))
+  const own = termsOf(text)
+  const shared = query.terms.filter((term) => own.has(term))
   const names = [...query.identifiers].filter((name) => text.includes(name))
   return shared.length + 4 * names.length
 }

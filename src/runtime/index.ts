@@ -1,5 +1,7 @@
+export type { Advisor } from './advisor.ts'
 export { BLUEPRINT_REGISTRY } from './blueprint-registry.ts'
 export type { Catalog } from './catalog.ts'
+export { createAdvisor } from './create-advisor.ts'
 export { createCatalog } from './create-catalog.ts'
 export { createRuntime } from './create-runtime.ts'
 export { createNewId } from './new-id.ts'

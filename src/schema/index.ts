@@ -1,3 +1,4 @@
+export { ContextRequest, RecallReport, RecallRequest, RouteRequest } from './advice.ts'
 export { Artifact, ArtifactType } from './artifact.ts'
 export {
   AgentStage,

@@ -22,6 +22,12 @@ export {
   removeOldCacheEntries,
   touchCacheEntry,
 } from './cache-entries.ts'
+export {
+  type BlobTerms,
+  type ContextIndex,
+  type IndexedBlob,
+  openContextIndex,
+} from './context-index.ts'
 export { type Db, openState, type State } from './database.ts'
 export { deleteRun } from './delete-run.ts'
 export { countEvents, insertEvent, lastEvent, readEvents, readEventsOfType } from './events.ts'

@@ -1,5 +1,6 @@
 export { diskUsage } from './disk-usage.ts'
 
+export type { HistoryCommit } from './history.ts'
 export type { Merged } from './merge.ts'
 export type { ObjectStore } from './object-store.ts'
 export type { Source } from './open-source.ts'

@@ -28,6 +28,7 @@ import {
   type OpenSourceRequest,
   type Source,
 } from './open-source.ts'
+import { commitHistory, type HistoryCommit, type HistoryRequest } from './history.ts'
 import { type KeptRefs, type PrunedStores, pruneStores } from './prune-store.ts'
 import { changesBetween } from './raw-changes.ts'
 import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-tree.ts'
@@ -120,6 +121,11 @@ export interface Workspaces {
     store: ObjectStore,
     request: { commit: string; limit: number; signal: AbortSignal },
   ): Promise<string>
+  /** What the last commits changed, newest first. */
+  history(
+    store: ObjectStore,
+    request: HistoryRequest & { signal: AbortSignal },
+  ): Promise<HistoryCommit[]>
   /** Throws `conflict` with `details.conflicts`; nothing is changed then. */
   apply(repositoryPath: string, request: DiffRequest & { signal: AbortSignal }): Promise<Applied>
 }
@@ -179,6 +185,7 @@ export function createWorkspaces(options: {
     openBlobs: (store, signal) => openTreeBlobs({ program, signal }, store),
     ...takingHome(program, { stateDir, open, now: options.now }),
     log: (store, { signal, ...request }) => commitLog({ program, signal }, store, request),
+    history: (store, { signal, ...request }) => commitHistory({ program, signal }, store, request),
   }
 }
 

@@ -202,6 +202,11 @@ test('createApi() tells of a bug to its owner and not to the caller', async () =
       },
       doctor: async () => ({ ok: true, checks: [] }),
     },
+    advisor: {
+      contextPack: () => Promise.reject(bug),
+      recall: () => Promise.reject(bug),
+      route: () => Promise.reject(bug),
+    },
     launch: () => {},
     onBug: (error) => told.push(error),
   })
