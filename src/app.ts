@@ -23,6 +23,7 @@ import {
   prepareStateRoot,
   type Runtime,
 } from './runtime/index.ts'
+import { localEndpoint } from './router/index.ts'
 import { createSandboxes, findEngine, type Sandboxes } from './sandbox/index.ts'
 import { type Log, OpenExecError, type Run, type RunId } from './schema/index.ts'
 import { countEvents, openState } from './state/index.ts'
@@ -101,7 +102,8 @@ export function openApp(options: AppOptions): App {
     user: userFor('doctor'),
   })
   const runtime = opened?.runtime ?? noRuntime()
-  const advisor = createAdvisor(shared)
+  const endpoint = () => localEndpoint({ url: config.routerUrl, model: config.routerModel })
+  const advisor = createAdvisor({ ...shared, endpoint })
   const api = createApi({ runtime, catalog, advisor, launch, onBug: (error) => tell(log, error) })
   return {
     fetch: async (input, init) => await api.fetch(new Request(input, init)),

@@ -9,6 +9,7 @@ import { registerControl } from './commands/control.ts'
 import { registerMaintain } from './commands/maintain.ts'
 import { registerRead } from './commands/read.ts'
 import { registerResults } from './commands/results.ts'
+import { registerRoute } from './commands/route.ts'
 import { registerRun } from './commands/run.ts'
 import { registerTimeline } from './commands/timeline.ts'
 
@@ -21,7 +22,8 @@ Start with:
 
 Results go to stdout, everything else to stderr; --json prints one JSON object instead.
 Environment: DOCKER_HOST or DOCKER_CONTEXT name the engine, OPENEXEC_STATE a state directory,
-OPENEXEC_MODEL_SCRIPT a script of the model; NO_COLOR switches colours off.`
+OPENEXEC_MODEL_SCRIPT a script of the model,
+OPENEXEC_ROUTER_URL and OPENEXEC_ROUTER_MODEL a local server that helps \`route\`; NO_COLOR switches colours off.`
 
 /** Throws a `CommanderError` where help or the version was shown, `OpenExecError` otherwise. */
 export function createProgram(context: CommandContext): Command {
@@ -47,6 +49,7 @@ export function createProgram(context: CommandContext): Command {
   registerResults(program, context)
   registerControl(program, context)
   registerContext(program, context)
+  registerRoute(program, context)
   registerCatalog(program, context)
   registerMaintain(program, context)
   for (const command of [program, ...everyCommand(program)]) {

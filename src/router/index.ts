@@ -1,1 +1,2 @@
-export { routeRequest } from './route.ts'
+export { type Endpoint, localEndpoint } from './local-endpoint.ts'
+export { routeRequest, routeWithEndpoint } from './route.ts'

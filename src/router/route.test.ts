@@ -33,10 +33,11 @@ test.each([
 })
 
 test('routeRequest() says that it fell back, and why', () => {
-  expect(route('hmm')).toMatchObject({
+  expect(route('Quux frobs wibble')).toMatchObject({
+    mode: 'chat',
     decided_by: 'fallback',
     confidence: 0,
-    reasons: ['no rule is sure, so nothing is changed'],
+    reasons: ['neither rules nor examples are sure, so nothing is changed'],
   })
   expect(route('Fix the crash', { blueprints: [] })).toMatchObject({
     mode: 'chat',

@@ -1,13 +1,17 @@
 /**
- * From a request in words to a plan: flags first, then rules, and where neither is sure the safe
- * fallback, which reads and answers and changes nothing. The router never widens what policy allows;
- * being sure gives it no more authority, being unsure less. Deterministic: equal input, equal plan.
+ * From a request in words to a plan: flags first, then rules, then a classifier, then a local model
+ * where one is configured, and where none is sure the safe fallback, which reads and answers and
+ * changes nothing. The router never widens what policy allows; being sure gives it no more authority,
+ * being unsure less. But for the local model's word, equal input gives an equal plan.
  */
 import { hashJson, type Plan } from '../schema/index.ts'
-import { type Clue, cluesOf, type IntentKind } from './rules.ts'
+import { type Decided, decideKind } from './decide.ts'
+import { askEndpoint, type Endpoint } from './local-endpoint.ts'
+import { cluesOf } from './rules.ts'
 import { sensitivityOf } from './sensitivity.ts'
+import type { Kind } from './weights.ts'
 
-const ROUTER_VERSION = 'rules-1'
+const ROUTER_VERSION = 'rules-classifier-2'
 
 export interface RouteInput {
   text: string
@@ -27,29 +31,60 @@ interface Target {
 
 const FALLBACK: Target = { mode: 'chat', blueprint: 'chat', toolset: 'repo_readonly' }
 
-const TARGETS: Record<IntentKind, Target> = {
+const TARGETS: Record<Kind, Target> = {
   question: FALLBACK,
+  other: FALLBACK,
   bugfix: { mode: 'run', blueprint: 'backend_bugfix', toolset: 'coding_backend' },
   change: { mode: 'run', blueprint: 'scoped_code_change', toolset: 'coding_backend' },
   ci_failure: { mode: 'run', blueprint: 'debug_ci_failure', toolset: 'debug_ci' },
   check: { mode: 'run', blueprint: 'check', toolset: 'repo_readonly' },
 }
 
-/** Below this the rules do not decide. */
-const CONFIDENCE_MIN = 0.6
 /** Characters of a request that are looked at. */
 const TEXT_MAX = 20_000
 const PATHS_MAX = 50
 
 const FRONTEND = /\.(?:css|scss|less|html|vue|svelte|jsx|tsx)$/
 
+/** The plan by flags, rules and classifier. */
 export function routeRequest(input: RouteInput): Plan {
   const text = input.text.slice(0, TEXT_MAX)
-  const clues = cluesOf(text)
+  return planFor(input, decideKind(text, cluesOf(text)))
+}
+
+/** The same, and where nothing is sure a model on this machine is asked for the kind. */
+export async function routeWithEndpoint(
+  input: RouteInput,
+  endpoint: Endpoint | undefined,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const text = input.text.slice(0, TEXT_MAX)
+  const decided = decideKind(text, cluesOf(text))
+  if (decided.kind !== undefined || endpoint === undefined || flagsOf(input).length > 0)
+    return planFor(input, decided)
+  const answer = await askEndpoint(endpoint, text, signal)
+  if (answer.kind === undefined)
+    return planFor(input, { ...decided, reasons: [...decided.reasons, answer.reason] })
+  return planFor(input, {
+    kind: answer.kind,
+    // A word of a model that says nothing of how sure it is.
+    confidence: 0.5,
+    intent: { ...decided.intent, kind: answer.kind },
+    decidedBy: 'local_llm',
+    reasons: [answer.reason],
+  })
+}
+
+function planFor(input: RouteInput, decided: Decided): Plan {
+  const text = input.text.slice(0, TEXT_MAX)
   const paths = pathsOf(text)
-  const { target, ...ruled } = decideByRules(clues, { paths, blueprints: input.blueprints })
+  const { target, confidence, decidedBy, reasons } = targetOf(decided, {
+    paths,
+    blueprints: input.blueprints,
+  })
   const flags = flagsOf(input)
   const sensitivity = sensitivityOf(text, paths)
+  const clues = cluesOf(text).map(({ kind, reason }) => `${kind}: ${reason}`)
   const plan: Omit<Plan, 'plan_hash'> = {
     mode: input.mode ?? (input.blueprint === undefined ? target.mode : 'run'),
     blueprint: input.blueprint ?? target.blueprint,
@@ -58,58 +93,24 @@ export function routeRequest(input: RouteInput): Plan {
     knowledge_sources: ['repository'],
     sensitivity: sensitivity.level,
     needs_frontier_model: target.mode === 'run' && sensitivity.level !== 'high',
-    confidence: flags.length > 0 ? 1 : ruled.confidence,
-    intent: ruled.intent,
-    decided_by: flags.length > 0 ? 'flag' : ruled.decidedBy,
-    reasons: [
-      ...flags,
-      ...clues.map(({ kind, reason }) => `${kind}: ${reason}`),
-      ...(flags.length > 0 ? [] : ruled.reasons),
-      ...sensitivity.reasons,
-    ],
+    confidence: flags.length > 0 ? 1 : confidence,
+    intent: decided.intent,
+    decided_by: flags.length > 0 ? 'flag' : decidedBy,
+    reasons: [...flags, ...clues, ...(flags.length > 0 ? [] : reasons), ...sensitivity.reasons],
     router_version: ROUTER_VERSION,
   }
   return { ...plan, plan_hash: hashJson(plan) }
 }
 
-interface Ruled {
-  target: Target
-  confidence: number
-  intent: Plan['intent']
-  decidedBy: 'rule' | 'fallback'
-  /** Why it fell back, if it did. */
-  reasons: string[]
-}
-
-function decideByRules(
-  clues: readonly Clue[],
+function targetOf(
+  { kind, confidence, decidedBy, reasons }: Decided,
   { paths, blueprints }: { paths: readonly string[]; blueprints: readonly string[] },
-): Ruled {
-  const candidates = candidatesOf(clues)
-  const [best, second] = candidates
-  const intent = { kind: best?.kind ?? 'unknown', candidates }
-  const fallback = (reason: string): Ruled => ({
-    target: FALLBACK,
-    confidence: 0,
-    intent,
-    decidedBy: 'fallback',
-    reasons: [reason],
-  })
-  if (best === undefined || best.score < CONFIDENCE_MIN || best.score === second?.score)
-    return fallback('no rule is sure, so nothing is changed')
-  const target = forPaths(TARGETS[best.kind], paths)
-  if (target !== FALLBACK && !blueprints.includes(target.blueprint))
-    return fallback(`there is no blueprint "${target.blueprint}", so nothing is changed`)
-  return { target, confidence: best.score, intent, decidedBy: 'rule', reasons: [] }
-}
-
-function candidatesOf(clues: readonly Clue[]): { kind: IntentKind; score: number }[] {
-  const points = new Map<IntentKind, number>()
-  for (const { kind, points: more } of clues) points.set(kind, (points.get(kind) ?? 0) + more)
-  const total = [...points.values()].reduce((sum, more) => sum + more, 0)
-  return [...points]
-    .map(([kind, own]) => ({ kind, score: Math.round((own / total) * 1000) / 1000 }))
-    .sort((a, b) => b.score - a.score || (a.kind < b.kind ? -1 : 1))
+): Pick<Decided, 'confidence' | 'decidedBy' | 'reasons'> & { target: Target } {
+  const target = kind === undefined ? FALLBACK : forPaths(TARGETS[kind], paths)
+  if (target.mode === 'chat' || blueprints.includes(target.blueprint))
+    return { target, confidence, decidedBy, reasons }
+  const missing = `there is no blueprint "${target.blueprint}", so nothing is changed`
+  return { target: FALLBACK, confidence: 0, decidedBy: 'fallback', reasons: [...reasons, missing] }
 }
 
 function flagsOf(input: RouteInput): string[] {

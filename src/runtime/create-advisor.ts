@@ -14,7 +14,7 @@ import {
 } from '../context/index.ts'
 import { evaluate, type Policy } from '../policy/index.ts'
 import { type ContextPack, type ContextRequest, GitOid } from '../schema/index.ts'
-import { routeRequest } from '../router/index.ts'
+import { type Endpoint, routeWithEndpoint } from '../router/index.ts'
 import type { Source, Workspaces } from '../workspace/index.ts'
 import type { Advisor } from './advisor.ts'
 import { measureRecall } from './measure-recall.ts'
@@ -23,6 +23,8 @@ export interface AdvisorDeps {
   workspaces: Workspaces
   packs: ContextPacks
   blueprints: Blueprints
+  /** Asked where nothing else is sure. Throws `config_invalid`. */
+  endpoint(): Endpoint | undefined
 }
 
 export function createAdvisor(deps: AdvisorDeps): Advisor {
@@ -32,9 +34,10 @@ export function createAdvisor(deps: AdvisorDeps): Advisor {
       return { pack, text: renderContextPack(pack) }
     },
     recall: (request, { signal }) => measureRecall(deps, request, signal),
-    route: async ({ text, blueprint, toolset, mode }) => {
+    route: async ({ text, blueprint, toolset, mode }, { signal }) => {
       const blueprints = listBlueprints(deps.blueprints).map(({ plan }) => plan.name)
-      return routeRequest({ text, blueprint, toolset, mode, blueprints })
+      const input = { text, blueprint, toolset, mode, blueprints }
+      return await routeWithEndpoint(input, deps.endpoint(), signal)
     },
   }
 }
