@@ -36,6 +36,7 @@ const PACKAGE_OWNERS = {
   'simple-git': ['workspace'],
   hono: ['api', 'cli'],
   '@hono/node-server': ['api', 'cli'],
+  '@modelcontextprotocol/sdk': ['cli'],
   commander: ['cli'],
   'cli-table3': ['cli'],
   openai: ['model'],

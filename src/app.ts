@@ -102,8 +102,7 @@ export function openApp(options: AppOptions): App {
     user: userFor('doctor'),
   })
   const runtime = opened?.runtime ?? noRuntime()
-  const endpoint = () => localEndpoint({ url: config.routerUrl, model: config.routerModel })
-  const advisor = createAdvisor({ ...shared, endpoint })
+  const advisor = createAdvisor({ ...shared, endpoint: () => localEndpoint(config.router) })
   const api = createApi({ runtime, catalog, advisor, launch, onBug: (error) => tell(log, error) })
   return {
     fetch: async (input, init) => await api.fetch(new Request(input, init)),

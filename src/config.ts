@@ -21,8 +21,7 @@ export interface Config {
   /** The operator's configuration; it may not exist unless it was named. */
   operatorFile: { path: string; named: boolean }
   /** A server on this machine that is asked where requests belong. */
-  routerUrl: string | undefined
-  routerModel: string | undefined
+  router: { url: string | undefined; model: string | undefined }
   /** Where programs such as git are looked for. */
   path: string
   /** Colour and live progress are for people at a terminal. */
@@ -59,8 +58,10 @@ export function readConfig(
         filled(env['OPENEXEC_CONFIG']) ?? join(configHome(env, home), 'openexec', 'config.yaml'),
       named: filled(env['OPENEXEC_CONFIG']) !== undefined,
     }),
-    routerUrl: env['OPENEXEC_ROUTER_URL'],
-    routerModel: env['OPENEXEC_ROUTER_MODEL'],
+    router: Object.freeze({
+      url: env['OPENEXEC_ROUTER_URL'],
+      model: env['OPENEXEC_ROUTER_MODEL'],
+    }),
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',
     ci: env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false',

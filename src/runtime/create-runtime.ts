@@ -36,6 +36,7 @@ import { forkRuns } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
+import { readRunFile } from './read-run-file.ts'
 import { refuseUnread } from './refuse-unread.ts'
 import { streamRun } from './stream.ts'
 import { insertSubmitted } from './submit.ts'
@@ -108,6 +109,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
         content: await artifacts.read(artifact.id, { maxBytes: ARTIFACT_BYTES_MAX }),
       }
     },
+    readFile: (id, path) => readRunFile(deps, id, path),
     ...changesOf(deps),
     cancel: async (id) => cancelRun(deps, id),
     decide: async (id, decision) => decideRun(deps, id, decision),

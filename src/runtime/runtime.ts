@@ -79,6 +79,8 @@ export interface Runtime {
   artifacts(id: RunId): Artifact[]
   /** By name (the latest of it) or by a unique id prefix. Throws `not_found`. */
   readArtifact(id: RunId, nameOrId: string): Promise<{ artifact: Artifact; content: Uint8Array }>
+  /** A file as the run left it, as far as policy lets it be read. Throws `not_found`. */
+  readFile(id: RunId, path: string): Promise<Uint8Array>
   diff(id: RunId, format: DiffFormat): Promise<{ stat: DiffStat; text: Uint8Array }>
   /** Brings the run's changes into the user's checkout, all or nothing. Throws `conflict` with the list. */
   apply(id: RunId, options: { signal: AbortSignal }): Promise<DiffStat>

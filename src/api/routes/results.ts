@@ -13,6 +13,7 @@ const DiffQuery = z.object({
 })
 
 const Branch = z.strictObject({ name: z.string().min(1).max(200).optional() })
+const FileQuery = z.object({ path: z.string().min(1).max(4096) })
 
 /** What a run left: result, stages, artifacts, changes. */
 export function resultRoutes({ runtime }: { runtime: Runtime }) {
@@ -43,6 +44,14 @@ export function resultRoutes({ runtime }: { runtime: Runtime }) {
         'content-type': 'application/octet-stream',
         'x-content-type-options': 'nosniff',
         'x-openexec-diff': JSON.stringify(stat),
+      })
+    })
+    .get('/:id/file', ById, validate('query', FileQuery), async (c) => {
+      const run = runtime.find(c.req.valid('param').id)
+      const content = await runtime.readFile(run.id, c.req.valid('query').path)
+      return c.body(new Uint8Array(content), 200, {
+        'content-type': 'application/octet-stream',
+        'x-content-type-options': 'nosniff',
       })
     })
     .post('/:id/apply', ById, async (c) => {
