@@ -18,12 +18,13 @@ const WARM_UP_ROUNDS = 2
 export async function measure(row: BenchRow): Promise<MeasuredRow> {
   const open = await row.open()
   try {
+    const warmUps = row.warmUps ?? WARM_UP_ROUNDS
     const ours: number[] = []
     const peer: number[] = []
-    for (let round = 0; round < row.rounds + WARM_UP_ROUNDS; round++) {
+    for (let round = 0; round < row.rounds + warmUps; round++) {
       const samples = round % 2 === 0 ? [await open.ours(), await open.peer()] : undefined
       const [first, second] = samples ?? [await open.peer(), await open.ours()].reverse()
-      if (round < WARM_UP_ROUNDS || first === undefined || second === undefined) continue
+      if (round < warmUps || first === undefined || second === undefined) continue
       ours.push(first)
       peer.push(second)
     }

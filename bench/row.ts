@@ -9,6 +9,8 @@ export interface BenchRow {
   target: string
   /** Rounds measured; each takes one sample of ours and one of the peer. */
   rounds: number
+  /** Rounds before those that count; 2 unless said. */
+  warmUps?: number
   /** Opens what the samples need; the returned `close` runs whatever happens. */
   open(): Promise<OpenRow>
   ok(figures: { ours: Figures; peer: Figures; ratio: number }): boolean

@@ -40,10 +40,14 @@ export interface AppOptions {
   signal: AbortSignal
   /** Starts a process that executes the run; `undefined` executes it in this one. */
   detach: ((run: Run, stateDir: string) => void) | undefined
+  /** For a process that lives long: how many sandboxes of each kind wait for their runs. */
+  pool?: { low: number; high: number } | undefined
 }
 
 export interface App {
   fetch: typeof fetch
+  /** Counters of the pool; `undefined` without one. */
+  poolStats(): ReturnType<Sandboxes['poolStats']>
   /** Waits for the runs of this process, then removes everything it opened. */
   close(): Promise<void>
 }
@@ -62,16 +66,19 @@ export function openApp(options: AppOptions): App {
   const now = Date.now
   const newId = createNewId()
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
+  const pooled = options.pool
+  const workspaces = createWorkspaces({
+    stateDir: root ?? realpathSync(tmpdir()),
+    searchPath: config.path,
+    now,
+    remembers: pooled !== undefined,
+  })
   const sandboxes = createSandboxes({
     connect: (signal) => findEngine(config.engine, signal),
     instance: instanceOf(root),
     now,
     log,
-  })
-  const workspaces = createWorkspaces({
-    stateDir: root ?? realpathSync(tmpdir()),
-    searchPath: config.path,
-    now,
+    ...(root !== undefined && pooled && { pool: poolOf(pooled, { root, workspaces, newId }) }),
   })
   const blueprints = {
     shippedDir: SHIPPED_BLUEPRINTS,
@@ -93,8 +100,8 @@ export function openApp(options: AppOptions): App {
     if (opened === undefined || root === undefined) return
     if (options.detach !== undefined) return options.detach(run, root)
     track(opened.runtime.execute(run.id, { signal: options.signal }))
-    // What crashed runs left is removed beside the run, not before it.
-    track(opened.runtime.recover({ signal: options.signal }))
+    // What crashed runs left is removed beside the run, not before it; a service has its own time.
+    if (pooled === undefined) track(opened.runtime.recover({ signal: options.signal }))
   }
   const catalog = createCatalog({
     ...shared,
@@ -106,6 +113,7 @@ export function openApp(options: AppOptions): App {
   const api = createApi({ runtime, catalog, advisor, launch, onBug: (error) => tell(log, error) })
   return {
     fetch: async (input, init) => await api.fetch(new Request(input, init)),
+    poolStats: () => sandboxes.poolStats(),
     async close() {
       try {
         while (running.size > 0) await Promise.all(running)
@@ -126,6 +134,23 @@ function instanceOf(root = ''): string {
 function openPacks(root: string | undefined): ContextPacks {
   const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
   return createContextPacks({ indexFile })
+}
+
+/** A slot that waits has a user of its own, as every run has. */
+function poolOf(
+  marks: { low: number; high: number },
+  { root, workspaces, newId }: Pick<Shared, 'root' | 'workspaces' | 'newId'>,
+) {
+  return {
+    ...marks,
+    newId,
+    directory: join(root, 'pool'),
+    makeSlot(slotDir: string) {
+      const user = userFor(slotDir)
+      workspaces.premake(slotDir, user)
+      return user
+    },
+  }
 }
 
 interface Shared {

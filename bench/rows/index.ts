@@ -1,7 +1,18 @@
 import type { BenchRow } from '../row.ts'
+import { burst } from './burst.ts'
 import { coldRun } from './cold-run.ts'
 import { command } from './command.ts'
 import { hardening } from './hardening.ts'
+import { pipeThroughput } from './pipe-throughput.ts'
 import { teardown } from './teardown.ts'
+import { warmRun } from './warm-run.ts'
 
-export const ROWS: readonly BenchRow[] = [command, coldRun, hardening, teardown]
+export const ROWS: readonly BenchRow[] = [
+  command,
+  warmRun,
+  coldRun,
+  hardening,
+  teardown,
+  pipeThroughput,
+  burst,
+]

@@ -13,7 +13,7 @@ import {
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
-import type { Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
+import type { Sandbox, Sandboxes, SandboxSpec, WarmSandbox } from '../sandbox/index.ts'
 import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
 
 export interface RunSandboxesDeps {
@@ -26,6 +26,8 @@ export interface RunSandboxesDeps {
   place: Omit<SandboxSpec, 'id' | 'run' | 'confinement' | 'mounts' | 'measure'>
   /** The image the run was submitted with. */
   imageId: string
+  /** One the pool had for the confinement with this digest, not used yet. */
+  warm: { digest: string; sandbox: WarmSandbox['sandbox'] } | undefined
   mounts(confinement: Confinement): SandboxSpec['mounts']
   measure: NonNullable<SandboxSpec['measure']>
   now(): number
@@ -58,6 +60,13 @@ const EXPIRY_GRACE_MS = 3_600_000
 
 export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   const open = new Map<string, Promise<Open>>()
+  let { warm } = deps
+  /** Handed out once, and only for what it was made for. */
+  const takeWarm = (digest: string) => {
+    const taken = warm?.digest === digest ? warm : undefined
+    if (taken !== undefined) warm = undefined
+    return taken?.sandbox
+  }
   return {
     async get(wish, signal) {
       const { runtimes } = await deps.sandboxes.facts({ signal })
@@ -67,7 +76,9 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
         omitsDeniedPaths: true,
       })
       const digest = confinementDigest(confinement)
-      const opening = open.get(digest) ?? openOne(deps, { confinement, digest, wish }, signal)
+      const opening =
+        open.get(digest) ??
+        openOne(deps, { confinement, digest, wish, warm: takeWarm(digest) }, signal)
       open.set(digest, opening)
       try {
         return (await opening).sandbox
@@ -78,11 +89,14 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
       }
     },
     async reset() {
+      const unused = warm?.sandbox
+      warm = undefined
       const all = await Promise.allSettled(open.values())
       open.clear()
       const opened = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
       const started = deps.now()
-      const ends = await Promise.allSettled(opened.map(({ sandbox }) => sandbox.close()))
+      const closing = opened.map(({ sandbox }) => sandbox.close())
+      const [ends] = await Promise.all([Promise.allSettled(closing), unused?.close()])
       const tookMs = deps.now() - started
       // In the order they were opened, so that the timeline does not depend on which is quicker.
       for (const [index, one] of opened.entries())
@@ -97,29 +111,21 @@ interface Asked {
   confinement: Confinement
   digest: string
   wish: SandboxWish
+  warm: WarmSandbox['sandbox'] | undefined
 }
 
 async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal): Promise<Open> {
-  const { confinement, wish } = asked
-  const id = SandboxId.parse(deps.newId('sbx'))
+  const { warm, wish } = asked
+  const id = SandboxId.parse(warm?.id ?? deps.newId('sbx'))
   const createdAt = deps.now()
-  const expiresAt = createdAt + confinement.limits.wall + EXPIRY_GRACE_MS
+  const expiresAt = createdAt + asked.confinement.limits.wall + EXPIRY_GRACE_MS
   const container = `openexec-${id}`
   // Written first: a container without a row is what a crash must never leave.
   insertSandbox(deps.state.db, { id, runId: deps.runId, container, createdAt, expiresAt })
   let sandbox: Sandbox | undefined
   try {
-    sandbox = await deps.sandboxes.open(
-      {
-        ...deps.place,
-        id,
-        run: deps.runId,
-        confinement,
-        mounts: deps.mounts(confinement),
-        measure: confinement.workspace === 'read_write' ? deps.measure : undefined,
-      },
-      { signal },
-    )
+    sandbox = warm ?? (await openCold(deps, { id, asked }, signal))
+    if (asked.confinement.workspace === 'read_write') warm?.watchDisk(deps.measure)
     refuseOtherImage(deps, sandbox)
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     return { id, stage: wish.stage, sandbox }
@@ -132,6 +138,17 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
     if (isGone) removeSandbox(deps.state.db, id)
     throw error
   }
+}
+
+async function openCold(
+  deps: RunSandboxesDeps,
+  { id, asked: { confinement } }: { id: SandboxId; asked: Asked },
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const measure = confinement.workspace === 'read_write' ? deps.measure : undefined
+  const mounts = deps.mounts(confinement)
+  const spec = { ...deps.place, id, run: deps.runId, confinement, mounts, measure }
+  return await deps.sandboxes.open(spec, { signal })
 }
 
 /** A name can come to mean another image between two starts; the run's snapshot says which it is. */
@@ -168,7 +185,12 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
         type: 'sandbox_started',
         stage,
         payload: { mode, confinement: asked.digest, image: receipt.image.name },
-        volatile: { sandbox: id, image_id: receipt.image.id, took_ms: tookMs },
+        volatile: {
+          sandbox: id,
+          image_id: receipt.image.id,
+          took_ms: tookMs,
+          warm: asked.warm !== undefined,
+        },
       },
       {
         type: 'sandbox_receipt',

@@ -24,11 +24,13 @@ import {
   type Workspaces,
 } from '../workspace/index.ts'
 import { checkpointStage, unchanged } from './checkpoint-stage.ts'
+import { type ClaimedSandbox, createWarmClaim } from './claim-warm.ts'
 import type { Environment } from './engine.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import { describeProject, needsProject, readBaseText } from './plan-project.ts'
 import { performStage } from './perform-stage.ts'
 import { openRunPlace } from './run-place.ts'
+import { createdEvent } from './workspace-event.ts'
 import type { StageDeps } from './stage-scope.ts'
 
 export interface EnvironmentDeps extends Omit<
@@ -66,8 +68,9 @@ export async function openEnvironment(
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
   const place = await openRunPlace(deps, { run, frozen }, signal)
   const { source, slotDir } = place
+  const warm = createWarmClaim(deps, { frozen, slotDir }, signal)
   // Its files come while a sandbox starts; no command does.
-  const workspace = await workspaces.place({
+  const placing = workspaces.place({
     source,
     slotDir,
     runId: run.id,
@@ -78,7 +81,13 @@ export async function openEnvironment(
         ? undefined
         : (path) => deniesRead(frozen.policy, path),
     history: 'full',
+    claim: warm.claim,
   })
+  const workspace = await placing.catch(async (error: unknown) => {
+    await warm.claimed?.sandbox.close()
+    throw error
+  })
+  if (warm.claimed !== undefined) void workspace.fill().catch(() => {})
   const append = (tx: Db, events: readonly NewEvent[]) =>
     void deps.timeline.append(tx, run.id, events)
   const tree = createRunTree({ workspaces, workspace }, signal)
@@ -89,10 +98,10 @@ export async function openEnvironment(
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
-    const opened = { run, frozen, workspace, source, append, tree, commits }
+    const opened = { run, frozen, workspace, source, append, tree, commits, warm: warm.claimed }
     return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
-    await Promise.allSettled([tree.close(), workspace.settled()])
+    await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.sandbox.close()])
     await workspaces.remove(slotDir)
     throw error
   }
@@ -117,6 +126,8 @@ export interface Opened {
   append(tx: Db, events: readonly NewEvent[]): void
   tree: OwnedTree
   project: ProjectPlan
+  /** A sandbox that waited for a run like this one. */
+  warm: ClaimedSandbox | undefined
   /** The last commit of the sandbox's own that was taken over. */
   commits: { last: string | undefined }
 }
@@ -202,7 +213,7 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
     runId: run.id,
     place: {
       image: frozen.image.name,
-      user: deps.userOf(run.id),
+      user: workspace.owner,
       roots: [workspace.slotDir],
       readOnlyRoots: source.objectDirs,
       slot: workspace.slotDir,
@@ -211,6 +222,7 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
       meanwhile: () => void workspace.fill().catch(() => {}),
     },
     imageId: frozen.image.id,
+    warm: opened.warm,
     mounts: ({ workspace: access, git }) =>
       workspace.mounts({
         workspace: access,
@@ -226,25 +238,4 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
       return { bytes: tree.bytes + git.bytes, inodes: tree.inodes + git.inodes }
     },
   })
-}
-
-/** Names listed in an event; a hostile repository may have thousands of the longest. */
-const SUBMODULES_SHOWN = 50
-const PATH_CHARS_MAX = 200
-
-function createdEvent(workspace: Workspace, { submodules }: Source): NewEvent {
-  const { baseCommit, baseTree, history, hiddenPaths, slotDir } = workspace
-  return {
-    type: 'workspace_created',
-    payload: {
-      base_commit: baseCommit,
-      base_tree: baseTree,
-      history,
-      hidden_paths: hiddenPaths,
-      submodules: submodules
-        .slice(0, SUBMODULES_SHOWN)
-        .map((path) => path.slice(0, PATH_CHARS_MAX)),
-    },
-    volatile: { path: slotDir },
-  }
 }

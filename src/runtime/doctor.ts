@@ -37,6 +37,7 @@ export async function examine(
   if (facts !== undefined) {
     checks.push(...engineChecks(facts), ...(await imageChecks(deps, signal)))
     checks.push(...(await sandboxChecks(deps, facts, signal)))
+    checks.push(...poolChecks(deps))
   }
   return { ok: checks.every(({ status }) => status !== 'failed'), checks }
 }
@@ -141,6 +142,19 @@ async function sandboxChecks(
   } finally {
     await rm(slot, { recursive: true, force: true })
   }
+}
+
+/** Only a process that lives long has one. */
+function poolChecks({ sandboxes }: DoctorDeps): DoctorCheck[] {
+  const stats = sandboxes.poolStats()
+  if (stats === undefined) return []
+  const { hits, misses, unhealthy, failures, kinds, low, high } = stats
+  const waiting = kinds.reduce((sum, kind) => sum + kind.waiting, 0)
+  const evidence = `${waiting} sandboxes of ${kinds.length} kinds wait (marks ${low} and ${high}); ${hits} runs were given one, ${misses} not; ${unhealthy} did not answer, ${failures} did not start`
+  if (failures === 0) return [{ name: 'pool', status: 'ok', evidence }]
+  const remedy =
+    'See the log for why they did not start; runs start sandboxes of their own meanwhile'
+  return [{ name: 'pool', status: 'warning', evidence, remedy }]
 }
 
 async function openOnce(

@@ -5,6 +5,7 @@
  */
 import { OpenExecError, type ExecResult, type FileStat, type Receipt } from '../schema/index.ts'
 import { runCommand } from './command-limits.ts'
+import { deferred } from './pipe-deferred.ts'
 import type { Pipe } from './pipe.ts'
 import {
   type DirectoryEntry,
@@ -13,6 +14,7 @@ import {
   type OnEgress,
   type Sandbox,
 } from './sandbox.ts'
+import type { DiskWatch } from './watch-disk.ts'
 
 export interface DockerSandboxDeps {
   id: string
@@ -22,6 +24,8 @@ export interface DockerSandboxDeps {
   env: Readonly<Record<string, string>>
   /** Resolves when the container or its pipe ends by itself, with the reason. */
   lost: Promise<OpenExecError>
+  /** Begins to look how much its workspace holds. */
+  watchDisk(measure: DiskWatch['measure']): void
   /** Removes the container and everything that belongs to it. */
   dispose(): Promise<void>
 }
@@ -33,6 +37,9 @@ const CWD = /^\/(?:workspace|tmp|home\/agent)(?:\/|$)/
 export class DockerSandbox implements Sandbox {
   readonly id: string
   readonly receipt: Receipt
+  /** Resolves when it can be used no more, whoever ended it. */
+  readonly gone: Promise<void>
+  #tellGone: () => void
   #deps: DockerSandboxDeps
   /** Why nothing can be asked any more. */
   #over: OpenExecError | undefined
@@ -42,7 +49,15 @@ export class DockerSandbox implements Sandbox {
     this.id = deps.id
     this.receipt = deps.receipt
     this.#deps = deps
+    const { promise, resolve } = deferred<void>()
+    this.gone = promise
+    this.#tellGone = resolve
     void deps.lost.then((error) => this.fail(error))
+  }
+
+  /** For one that was opened before its workspace had an owner. */
+  watchDisk(measure: DiskWatch['measure']): void {
+    this.#deps.watchDisk(measure)
   }
 
   async exec(request: ExecRequest): Promise<ExecResult> {
@@ -100,6 +115,7 @@ export class DockerSandbox implements Sandbox {
 
   #stop(error: OpenExecError): void {
     this.#over ??= error
+    this.#tellGone()
     // Fails whatever waits in the pipe.
     this.#deps.pipe.close()
   }

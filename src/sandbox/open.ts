@@ -197,12 +197,13 @@ async function makeReady(
   )
   requireEnforced(receipt)
   const life = new AbortController()
-  const sandbox = new DockerSandbox({
+  const sandbox: DockerSandbox = new DockerSandbox({
     id: spec.id,
     receipt,
     pipe,
     env: sandboxEnv(request.image.config.env, spec.confinement.env),
     lost: containerLost({ engine, container, pipe, stderrTail, signal: life.signal }),
+    watchDisk: (measure) => watchWorkspace(sandbox, spec, { measure, life, log: context.log }),
     dispose: async () => {
       life.abort()
       up.stream.destroy()
@@ -213,8 +214,7 @@ async function makeReady(
     },
   })
   if (spec.egress !== undefined) await sandbox.openEgress(spec.egress)
-  if (spec.measure !== undefined)
-    watchWorkspace(sandbox, spec, { measure: spec.measure, life, log: context.log })
+  if (spec.measure !== undefined) sandbox.watchDisk(spec.measure)
   return sandbox
 }
 

@@ -5,12 +5,18 @@
 import { type Clock, type Log, OpenExecError } from '../schema/index.ts'
 import { NO_CLAMPS } from './bring-up.ts'
 import type { Engine } from './connect.ts'
+import type { DockerSandbox } from './docker-sandbox.ts'
 import { cancelledError } from './engine-call.ts'
 import { engineFacts, type EngineFacts } from './engine-facts.ts'
 import { resolveImage, type ResolvedImage } from './images.ts'
 import { type SandboxLabels, writeLabels } from './labels.ts'
-import { once } from './once.ts'
+import { once, type Once } from './once.ts'
 import { type OpenContext, openSandbox, type SandboxSpec } from './open.ts'
+import { createOpeningGate, type OpeningGate } from './opening-gate.ts'
+import type { PoolWish, WarmSandbox } from './pool-shelf.ts'
+import { poolDirectory } from './pool-slots.ts'
+import type { PoolStats } from './pool-stats.ts'
+import { Pool, type PoolDeps, type PoolOptions } from './pool.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
 import type { Sandbox } from './sandbox.ts'
@@ -29,6 +35,8 @@ export interface SandboxesDeps {
   instance: string
   now: Clock
   log: Log
+  /** For a process that lives long: sandboxes that wait for their runs. */
+  pool?: PoolOptions
 }
 
 export interface Sandboxes {
@@ -38,6 +46,10 @@ export interface Sandboxes {
    * `engine_failed`, `engine_unavailable`, `cancelled`; nothing is left behind then.
    */
   open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<Sandbox>
+  /** A warm one that is as good, if the pool has it; with its slot it is the caller's from then on. */
+  claim(wish: PoolWish, options: { signal: AbortSignal }): Promise<WarmSandbox | undefined>
+  /** Counters of the pool; `undefined` without one. */
+  poolStats(): PoolStats | undefined
   /** Throws `image_not_found` with the way to get it. */
   image(name: string, options: { signal: AbortSignal }): Promise<ResolvedImage>
   /** What the engine can do. */
@@ -67,26 +79,20 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
   const facts = once(async (signal) => engineFacts(await engine.get(signal), signal), {
     timeoutMs: FACTS_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
   })
-  const supervisor = (signal: AbortSignal): SupervisorOptions => ({
-    image: SUPERVISOR_IMAGE,
-    labels: helperLabels(deps, owner),
-    signal,
-  })
-  const volume = once(
-    async (signal) => supervisorVolume(await engine.get(signal), supervisor(signal)),
-    { timeoutMs: VOLUME_TIMEOUT_MS },
-  )
+  const supervisor = supervisorOf(deps, owner, engine)
   const clamps = { current: NO_CLAMPS }
   const opened = new Opened()
+  const gate = createOpeningGate()
+  const openOne = (spec: SandboxSpec, signal: AbortSignal): Promise<DockerSandbox> =>
+    opened.add(spec.id, signal, async (both) =>
+      openSandbox(await context(spec.id, both), spec, both),
+    )
+  const pool = deps.pool && poolOf(deps, deps.pool, { owner, open: openOne, gate })
   const context = async (id: string, signal: AbortSignal): Promise<OpenContext> => ({
     engine: await engine.get(signal),
     facts: facts.get,
-    supervisorVolume: volume.get,
-    refillSupervisorVolume: async (given) => {
-      await doubtSupervisorVolume(await engine.get(given), supervisor(given))
-      volume.forget()
-      await volume.get(given)
-    },
+    supervisorVolume: supervisor.volume,
+    refillSupervisorVolume: supervisor.refill,
     clamps,
     instance: deps.instance,
     owner,
@@ -95,10 +101,9 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     onGone: () => opened.delete(id),
   })
   return {
-    open: (spec, { signal }) =>
-      opened.add(spec.id, signal, async (both) =>
-        openSandbox(await context(spec.id, both), spec, both),
-      ),
+    open: (spec, { signal }) => gate.pass(() => openOne(spec, signal), signal),
+    claim: async (wish, { signal }) => pool?.claim(wish, signal),
+    poolStats: () => pool?.stats(),
     image: async (name, { signal }) =>
       resolveImage((await engine.get(signal)).docker, name, signal),
     facts: ({ signal }) => facts.get(signal),
@@ -116,9 +121,43 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
         log: deps.log,
         signal,
       }),
-    prune: async ({ signal }) =>
-      pruneSupervisorVolumes(await engine.get(signal), supervisor(signal)),
-    close: () => opened.close(),
+    prune: ({ signal }) => supervisor.prune(signal),
+    close: async () => {
+      const [, closed] = await Promise.allSettled([pool?.close(), opened.close()])
+      if (closed.status === 'rejected') throw closed.reason
+    },
+  }
+}
+
+function poolOf(
+  { now, log }: SandboxesDeps,
+  options: PoolOptions,
+  { owner, open, gate }: { owner: string; open: PoolDeps['open']; gate: OpeningGate },
+): Pool {
+  const directory = poolDirectory(options.directory, owner)
+  return new Pool({ now, log, options, directory, open, isBusy: () => gate.busy > 0 })
+}
+
+/** The volume all sandboxes have their supervisor from. */
+function supervisorOf(deps: SandboxesDeps, owner: string, engine: Once<Engine>) {
+  const options = (signal: AbortSignal): SupervisorOptions => ({
+    image: SUPERVISOR_IMAGE,
+    labels: helperLabels(deps, owner),
+    signal,
+  })
+  const volume = once(
+    async (signal) => supervisorVolume(await engine.get(signal), options(signal)),
+    { timeoutMs: VOLUME_TIMEOUT_MS },
+  )
+  return {
+    volume: volume.get,
+    async refill(signal: AbortSignal): Promise<void> {
+      await doubtSupervisorVolume(await engine.get(signal), options(signal))
+      volume.forget()
+      await volume.get(signal)
+    },
+    prune: async (signal: AbortSignal) =>
+      pruneSupervisorVolumes(await engine.get(signal), options(signal)),
   }
 }
 
@@ -131,14 +170,14 @@ function helperLabels({ instance, now }: SandboxesDeps, owner: string): Record<s
 /** Every sandbox of this process, also those that are still being opened. */
 class Opened {
   #closing = new AbortController()
-  #opening = new Map<string, Promise<Sandbox>>()
-  #open = new Map<string, Sandbox>()
+  #opening = new Map<string, Promise<DockerSandbox>>()
+  #open = new Map<string, DockerSandbox>()
 
   async add(
     id: string,
     signal: AbortSignal,
-    open: (signal: AbortSignal) => Promise<Sandbox>,
-  ): Promise<Sandbox> {
+    open: (signal: AbortSignal) => Promise<DockerSandbox>,
+  ): Promise<DockerSandbox> {
     if (this.#closing.signal.aborted) throw cancelledError('open a sandbox', this.#closing.signal)
     const opening = open(AbortSignal.any([signal, this.#closing.signal]))
     this.#opening.set(id, opening)

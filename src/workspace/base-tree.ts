@@ -4,6 +4,7 @@ import { type BytePath, toName } from './byte-path.ts'
 import { type GitCaller, gitStream } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { nulRecords, parseTreeEntry, type TreeEntry } from './records.ts'
+import { remembered } from './repository-memory.ts'
 
 /** What a workspace may hold at its start. */
 export interface BaseTreeLimits {
@@ -35,23 +36,55 @@ export async function surveyTree(
 ): Promise<BaseTreeSurvey> {
   const { limits } = request
   const survey: BaseTreeSurvey = { listed: [], bytes: 0, denied: [], submodules: [] }
-  const args = ['ls-tree', '-r', '-l', '-z', '--full-tree', request.tree]
+  const take = (records: readonly string[]): void => {
+    for (const record of records) {
+      const entry = parseTreeEntry(record)
+      const { mode, path } = entry
+      survey.listed.push(entry)
+      survey.bytes += sizeOf(record)
+      if (mode === '160000') survey.submodules.push(path)
+      if (request.denyRead(toName(path))) survey.denied.push(path)
+    }
+    if (survey.listed.length > limits.entries) throw over(`${limits.entries} files`)
+    if (survey.bytes > limits.bytes) throw over(`${limits.bytes} bytes`)
+  }
+  const { memory } = caller.program
+  const known = memory && (await rememberedListing(caller, store, request.tree))
+  if (known !== undefined) take(known)
+  else for await (const records of listTree(caller, store, request.tree)) take(records)
+  return survey
+}
+
+/** Entries of a tree that is small enough to be remembered. */
+const KNOWN_ENTRIES_MAX = 20_000
+
+async function rememberedListing(
+  caller: GitCaller,
+  store: ObjectStore,
+  tree: string,
+): Promise<string[] | undefined> {
+  const facts = [store.gitDir, tree]
+  const weigh = (records: string[] | undefined) => (records?.join('').length ?? 0) * 2
+  return await remembered(caller.program.memory, { name: 'listing', facts, weigh }, async () => {
+    const all: string[] = []
+    for await (const records of listTree(caller, store, tree)) {
+      all.push(...records)
+      if (all.length > KNOWN_ENTRIES_MAX) return undefined
+    }
+    return all
+  })
+}
+
+async function* listTree(
+  caller: GitCaller,
+  store: ObjectStore,
+  tree: string,
+): AsyncGenerator<string[]> {
+  const args = ['ls-tree', '-r', '-l', '-z', '--full-tree', tree]
   const listing = gitStream(caller, storePlace(store), args)
   try {
-    for await (const records of nulRecords(listing.stdout)) {
-      for (const record of records) {
-        const entry = parseTreeEntry(record)
-        const { mode, path } = entry
-        survey.listed.push(entry)
-        survey.bytes += sizeOf(record)
-        if (mode === '160000') survey.submodules.push(path)
-        if (request.denyRead(toName(path))) survey.denied.push(path)
-      }
-      if (survey.listed.length > limits.entries) throw over(`${limits.entries} files`)
-      if (survey.bytes > limits.bytes) throw over(`${limits.bytes} bytes`)
-    }
+    yield* nulRecords(listing.stdout)
     await listing.done
-    return survey
   } finally {
     listing.kill()
   }

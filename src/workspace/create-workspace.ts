@@ -12,9 +12,12 @@ import { openObjectWriter } from './fast-import.ts'
 import type { GitCaller } from './git.ts'
 import { throwIfCancelled } from './git-process.ts'
 import { packDifference, packOneCommit } from './history-pack.ts'
-import { fileTimeS, materialise, type Ownership, readTree } from './materialise.ts'
+import { giveAway, writeMounted } from './make-slot.ts'
+import { fileTimeS, materialise, readTree, writeIndex } from './materialise.ts'
+import type { SlotLayout } from './mounts.ts'
 import type { Source } from './open-source.ts'
-import { GIT_FILE, writePrivateGitDir } from './private-gitdir.ts'
+import { writePrivateGitDir } from './private-gitdir.ts'
+import { keepFiles, knownFiles, writeFiles } from './remembered-files.ts'
 import { removeSlot } from './remove-workspace.ts'
 import {
   type History,
@@ -24,6 +27,7 @@ import {
   type WorkspaceRecord,
   writeRecord,
 } from './slot.ts'
+import type { Ownership } from './settle-file.ts'
 import { addWorktreeEntry } from './worktree-entry.ts'
 
 export interface CreateRequest {
@@ -37,6 +41,11 @@ export interface CreateRequest {
   /** Paths the sandbox must not be able to read; `undefined` when there is no such rule. */
   denyRead: ((path: string | Uint8Array) => boolean) | undefined
   history: 'full' | 'head'
+  /**
+   * Asked for a slot that was made ahead with such mounts: puts it at `slotDir` and says whom it
+   * belongs to, or has none.
+   */
+  claim?: (layout: SlotLayout) => Promise<Ownership | undefined>
   limits: BaseTreeLimits
   nowMs: number
 }
@@ -66,9 +75,13 @@ export async function placeWorkspace(
     )
   }
   const slot = slotAt(request.slotDir)
-  makeSlot(slot)
-  const placed = await orRemoved(slot, request, place(caller, slot, request))
-  const bring = () => orRemoved(slot, request, fill(caller, slot, { ...placed, request }))
+  const base = await lookAtBase(caller, request)
+  const { history } = base.inside
+  const owner = await request.claim?.({ history, objectDirs: request.source.objectDirs })
+  if (owner === undefined) makeSlot(slot)
+  const owned = { ...request, ...owner }
+  const placed = await orRemoved(slot, request, place(slot, owned, base))
+  const bring = () => orRemoved(slot, request, fill(caller, slot, { ...placed, request: owned }))
   return { slot, record: placed.record, fill: bring }
 }
 
@@ -77,31 +90,47 @@ async function orRemoved<T>(slot: Slot, request: CreateRequest, work: Promise<T>
     return await work
   } catch (error) {
     await removeSlot(slot.dir, { commonDir: request.source.commonDir, runId: request.runId })
-    if (error instanceof OpenExecError) throw explained(error, request.source)
-    throw new OpenExecError('workspace_failed', `Cannot create workspace "${slot.dir}"`, {
-      hint: 'Check the free space and your rights below the state directory',
-      cause: error,
-    })
+    throw told(error, request)
   }
 }
 
-interface Placed {
-  /** Without the submodules, which are known when the tree has been looked through. */
-  record: WorkspaceRecord
+function told(error: unknown, { slotDir, source }: CreateRequest): OpenExecError {
+  if (error instanceof OpenExecError) return explained(error, source)
+  return new OpenExecError('workspace_failed', `Cannot create workspace "${slotDir}"`, {
+    hint: 'Check the free space and your rights below the state directory',
+    cause: error,
+  })
+}
+
+interface Base {
   inside: Inside
   /** The tree as it was looked through, if it had to be before anything could be mounted. */
   survey: BaseTreeSurvey | undefined
 }
 
+interface Placed extends Base {
+  /** Without the submodules, which are known when the tree has been looked through. */
+  record: WorkspaceRecord
+}
+
+/** What is hidden decides which history can be mounted; where nothing is, that is known already. */
+async function lookAtBase(caller: GitCaller, request: CreateRequest): Promise<Base> {
+  try {
+    const survey = request.denyRead && (await surveyOf(caller, request))
+    return { survey, inside: await insideOf(caller, request, survey?.denied ?? []) }
+  } catch (error) {
+    throw told(error, request)
+  }
+}
+
 /** Everything that is mounted by itself, empty where it is a directory. */
-async function place(caller: GitCaller, slot: Slot, request: CreateRequest): Promise<Placed> {
-  const { source, runId, uid, gid, denyRead } = request
-  // What is hidden decides which history can be mounted; where nothing is, that is known already.
-  const survey = denyRead === undefined ? undefined : await surveyOf(caller, request)
-  const inside = await insideOf(caller, request, survey?.denied ?? [])
-  fs.writeFileSync(path.join(slot.tree, '.git'), GIT_FILE, { mode: 0o644 })
-  fs.writeFileSync(path.join(slot.index, 'git-file'), GIT_FILE, { mode: 0o644 })
-  fs.writeFileSync(path.join(slot.index, 'no-alternates'), '', { mode: 0o644 })
+async function place(
+  slot: Slot,
+  request: CreateRequest,
+  { survey, inside }: Base,
+): Promise<Placed> {
+  const { source, runId, uid, gid } = request
+  writeMounted(slot)
   const record: WorkspaceRecord = {
     version: 1,
     runId,
@@ -137,10 +166,12 @@ async function fill(
   const { store, anchor } = source
   const { tree } = inside
   const owner: Ownership = { uid: request.uid, gid: request.gid }
+  const { memory } = caller.program
+  const files = knownFiles(memory, { store, tree })
   addWorktreeEntry(source, { slot, runId, commit: anchor })
   const [survey] = await together([
     known ?? surveyOf(caller, request),
-    readTree(caller, store, { slot, tree }),
+    files === undefined ? readTree(caller, store, { slot, tree }) : undefined,
     writePrivateGitDir(caller, source, { slot, runId, ...inside }).then(() =>
       packHistory(caller, slot, { source, ...inside }),
     ),
@@ -149,7 +180,11 @@ async function fill(
   const hidden = new Set(record.denied)
   const listed = survey.listed.filter((entry) => !hidden.has(entry.path))
   const mtimeS = fileTimeS(source.committedAtS, request.nowMs)
-  await materialise(caller, store, { slot, listed, owner, mtimeS })
+  const entries = files
+    ? writeFiles(slot, files, { owner, mtimeS })
+    : await materialise(caller, store, { slot, listed, owner, mtimeS })
+  if (files === undefined) keepFiles(memory, { store, tree }, { slot, entries })
+  writeIndex(slot, entries, store.objectFormat)
   giveAway(slot, owner)
   // Its presence says that the workspace is whole.
   writeRecord(slot, record)
@@ -217,18 +252,6 @@ function readableFor(uid: number, objectDirs: readonly string[]): boolean {
     )
     return stats.every((stat) => stat === undefined || (stat.mode & 0o005) === 0o005)
   })
-}
-
-/** The tree's own entries have their owner already. */
-function giveAway(slot: Slot, owner: Ownership): void {
-  if (process.getuid?.() !== 0) return
-  const below = fs.readdirSync(slot.git, { recursive: true, encoding: 'utf8' })
-  for (const name of ['', ...below]) fs.lchownSync(path.join(slot.git, name), owner.uid, owner.gid)
-  // Git inside looks at the owner of its pointer too, the pinned one included.
-  const pointers = [path.join(slot.tree, '.git'), path.join(slot.index, 'git-file')]
-  for (const file of [slot.tree, ...pointers]) {
-    fs.lchownSync(file, owner.uid, owner.gid)
-  }
 }
 
 /** A failure on a partial clone is most likely a missing object. */

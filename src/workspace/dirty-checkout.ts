@@ -12,6 +12,7 @@ import { type GitCaller, gitStream } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { type RawChange, readRawChanges } from './raw-changes.ts'
 import { nulRecords, parseTreeEntry, type TreeEntry } from './records.ts'
+import { remembered, stampFiles, stampTree } from './repository-memory.ts'
 
 export interface DirtyState {
   /** Tracked paths that differ from the index, or whose index entry differs from the commit. */
@@ -31,7 +32,31 @@ export interface Checkout {
 
 const PATHS_MAX = 200_000
 
-export async function inspectCheckout(caller: GitCaller, checkout: Checkout): Promise<DirtyState> {
+export async function inspectCheckout(
+  caller: GitCaller,
+  checkout: Checkout,
+  { stateDir }: { stateDir: string },
+): Promise<DirtyState> {
+  const { memory } = caller.program
+  const facts = memory === undefined ? undefined : checkoutFacts(checkout, stateDir)
+  return await remembered(memory, { name: 'checkout', facts }, () => lookAt(caller, checkout))
+}
+
+/** Files and directories beyond which asking git is quicker than looking at each. */
+const FACTS_MAX = 2_000
+
+/** All that decides what differs; only what lies in the checkout and is not git's own. */
+function checkoutFacts({ found, head }: Checkout, stateDir: string): string[] | undefined {
+  const { root, gitDir, commonDir } = found
+  const own = stampFiles([path.join(gitDir, 'index'), path.join(commonDir, 'info/exclude')])
+  const files = stampTree(root, {
+    entriesMax: FACTS_MAX,
+    skip: (file) => file === stateDir || path.basename(file) === '.git',
+  })
+  return own && files && [root, head, ...own, ...files]
+}
+
+async function lookAt(caller: GitCaller, checkout: Checkout): Promise<DirtyState> {
   try {
     const [staged, { modified, untracked }] = await Promise.all([
       stagedChanges(caller, checkout),

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { OpenExecError } from '../schema/index.ts'
 import { gitEnvironment, type GitPlace } from './git-environment.ts'
+import type { RepositoryMemory } from './repository-memory.ts'
 
 /** How to find git and how long any one call may take. */
 export interface GitProgram {
@@ -13,6 +14,8 @@ export interface GitProgram {
   searchPath: string
   /** `ms` */
   timeoutMs: number
+  /** What is known of repositories already, in a process that lives long. */
+  memory: RepositoryMemory | undefined
 }
 
 export interface GitRun {

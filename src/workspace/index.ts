@@ -2,6 +2,7 @@ export { diskUsage } from './disk-usage.ts'
 
 export type { HistoryCommit } from './history.ts'
 export type { Merged } from './merge.ts'
+export type { SlotLayout } from './mounts.ts'
 export type { ObjectStore } from './object-store.ts'
 export type { Source } from './open-source.ts'
 export type { TreeFile } from './read-tree.ts'

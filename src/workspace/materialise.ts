@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OpenExecError } from '../schema/index.ts'
 import { type BytePath, fsPath, parentsOf } from './byte-path.ts'
+import type { ObjectFormat } from './content.ts'
 import type { GitPlace } from './git-environment.ts'
 import type { GitOutput } from './git-process.ts'
 import { encodeIndex, type IndexEntry } from './git-index.ts'
@@ -15,12 +16,8 @@ import { type GitCaller, gitTry } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import type { TreeEntry } from './records.ts'
 import type { Slot } from './slot.ts'
+import { type Ownership, settleOne } from './settle-file.ts'
 import { pauser } from './walk.ts'
-
-export interface Ownership {
-  uid: number
-  gid: number
-}
 
 /** File of the host with the stats of the fresh workspace, in git's index format. */
 export const BASE_INDEX = 'base-index'
@@ -42,12 +39,12 @@ export async function readTree(
   )
 }
 
-/** `listed` is the tree that was read, in the order of its index. */
+/** `listed` is the tree that was read, in the order of its index; gives what the files became. */
 export async function materialise(
   caller: GitCaller,
   store: ObjectStore,
   target: { slot: Slot; listed: readonly TreeEntry[]; owner: Ownership; mtimeS: number },
-): Promise<void> {
+): Promise<IndexEntry[]> {
   const { slot, listed } = target
   const place = checkoutPlace(store, slot)
   const writing = checkout(caller, place)
@@ -62,10 +59,15 @@ export async function materialise(
     )
   }
   if (settled.status === 'rejected') throw settled.reason
-  const index = encodeIndex(settled.value, store.objectFormat)
+  fs.rmSync(privateIndex(slot), { force: true })
+  return settled.value
+}
+
+/** How the files lie there, for git inside and for the first snapshot. */
+export function writeIndex(slot: Slot, entries: readonly IndexEntry[], format: ObjectFormat): void {
+  const index = encodeIndex(entries, format)
   fs.writeFileSync(path.join(slot.git, 'index'), index, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, BASE_INDEX), index, { mode: 0o600 })
-  fs.rmSync(privateIndex(slot), { force: true })
 }
 
 /** Time for the files of a commit: its own, but old enough that any later write shows. */
@@ -149,29 +151,4 @@ async function settle(
     fs.lchownSync(slot.tree, owner.uid, owner.gid)
   }
   return entries
-}
-
-function settleOne(
-  slot: Slot,
-  entry: TreeEntry,
-  options: { owner: Ownership; chown: boolean; mtimeS: number },
-): IndexEntry {
-  const file = fsPath(slot.tree, entry.path)
-  if (options.chown) fs.lchownSync(file, options.owner.uid, options.owner.gid)
-  fs.lutimesSync(file, options.mtimeS, options.mtimeS)
-  const stat = fs.lstatSync(file)
-  return {
-    path: entry.path,
-    mode: Number.parseInt(entry.mode, 8),
-    oid: entry.oid,
-    ctimeS: Math.floor(stat.ctimeMs / 1000),
-    ctimeNs: Math.round((stat.ctimeMs % 1000) * 1e6),
-    mtimeS: options.mtimeS,
-    mtimeNs: 0,
-    dev: stat.dev,
-    ino: stat.ino,
-    uid: stat.uid,
-    gid: stat.gid,
-    size: stat.size,
-  }
 }

@@ -12,10 +12,13 @@ export interface WorkspaceMount {
   readOnly: boolean
 }
 
+/** What the mounts of a workspace depend on besides its slot. */
+export type SlotLayout = Pick<WorkspaceRecord, 'history'> & { objectDirs: readonly string[] }
+
 /** Deeper targets come after the ones they lie in. */
 export function workspaceMounts(
   slot: Slot,
-  record: WorkspaceRecord,
+  record: SlotLayout,
   access: { workspace: 'read_only' | 'read_write'; git: 'read_only' | 'private' },
 ): WorkspaceMount[] {
   const mounts: WorkspaceMount[] = [

@@ -71,7 +71,7 @@ export async function openSource(
   const checkout = { found, store, head }
   const commit = request.includeDirty ? await takeUncommitted(caller, checkout) : anchor
   const [dirty, facts] = await Promise.all([
-    inspectCheckout(caller, checkout),
+    inspectCheckout(caller, checkout, { stateDir }),
     factsOf(caller, memory, { store, commit }),
     version,
   ])

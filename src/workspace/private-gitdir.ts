@@ -12,6 +12,7 @@ import {
   repositoryConfig,
 } from './object-store.ts'
 import { type Source, sourcePlace } from './open-source.ts'
+import { remembered, stampFiles, stampTree } from './repository-memory.ts'
 import type { Slot } from './slot.ts'
 
 /** Paths as the sandbox sees them. */
@@ -57,7 +58,10 @@ export async function writePrivateGitDir(
   if (source.shallow) {
     fs.copyFileSync(path.join(source.commonDir, 'shallow'), path.join(slot.git, 'shallow'))
   }
-  write('packed-refs', await packedRefs(caller, source))
+  const { memory } = caller.program
+  const facts = memory === undefined ? undefined : refsFacts(source)
+  const question = { name: 'refs', facts, weigh: (text: string) => text.length * 2 }
+  write('packed-refs', await remembered(memory, question, () => packedRefs(caller, source)))
 }
 
 const CORE_LINES = [
@@ -95,6 +99,17 @@ function readExclude(commonDir: string): string {
   return stat?.isFile() === true && stat.size <= EXCLUDE_BYTES_MAX
     ? fs.readFileSync(file, 'utf8')
     : ''
+}
+
+/** Branches and tags beyond which they are asked for anew each time. */
+const REFS_KNOWN_MAX = 2_000
+
+/** All that decides what refs there are; the runs' own are elsewhere. */
+function refsFacts({ commonDir }: Source): string[] | undefined {
+  const refs = path.join(commonDir, 'refs')
+  const loose = stampTree(refs, { entriesMax: REFS_KNOWN_MAX, skip: () => false })
+  const packed = stampFiles([path.join(commonDir, 'packed-refs')])
+  return loose && packed && [commonDir, ...packed, ...loose]
 }
 
 /** Branches, remote branches and tags of the source, so that `git describe` and `main..` work. */

@@ -53,6 +53,8 @@ export interface Workspace {
   readonly insideCommit: string
   readonly history: History
   readonly submodules: readonly string[]
+  /** Whom it belongs to inside. */
+  readonly owner: { uid: number; gid: number }
   /** How many paths of the base are hidden from the sandbox. */
   readonly hiddenPaths: number
   readonly store: ObjectStore
@@ -118,6 +120,7 @@ export function workspaceOver(
     get submodules() {
       return record.submodules.map((path) => nameOf(path).path)
     },
+    owner: { uid: record.uid, gid: record.gid },
     hiddenPaths: record.denied.length,
     store,
     fill,

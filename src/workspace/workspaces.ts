@@ -19,8 +19,11 @@ import {
   diffStat,
   diffSummary,
 } from './diff.ts'
+import type { GitCaller } from './git.ts'
 import type { GitProgram } from './git-process.ts'
 import { mergeCommit, type Merged } from './merge.ts'
+import { premakeSlot } from './make-slot.ts'
+import { type SlotLayout, workspaceMounts, type WorkspaceMount } from './mounts.ts'
 import type { ObjectStore } from './object-store.ts'
 import {
   openRepositoryStore,
@@ -34,6 +37,7 @@ import { changesBetween } from './raw-changes.ts'
 import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-tree.ts'
 import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
 import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
+import { createRepositoryMemory } from './repository-memory.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { checkGitVersion } from './source-git.ts'
 import { createSourceMemory } from './source-memory.ts'
@@ -53,6 +57,17 @@ export interface Workspaces {
   create(request: WorkspaceRequest): Promise<Workspace>
   /** The same as soon as it can be mounted: its files come with `Workspace.fill()`. */
   place(request: WorkspaceRequest): Promise<Workspace>
+  /**
+   * Makes a slot ahead of its run, empty; `place()` takes it over by `claim`. Throws
+   * `workspace_failed`.
+   */
+  premake(slotDir: string, owner: { uid: number; gid: number }): void
+  /** What a sandbox mounts of such a slot. */
+  premadeMounts(
+    slotDir: string,
+    layout: SlotLayout,
+    access: Parameters<Workspace['mounts']>[0],
+  ): WorkspaceMount[]
   /** A workspace made earlier, by this process or another. Throws `not_found`. */
   open(slotDir: string): Workspace
   /** Safe to repeat; quiet when there is nothing. */
@@ -135,10 +150,12 @@ export function createWorkspaces(options: {
   stateDir: string
   searchPath: string
   now(): number
+  /** For a process that lives long: what it has learnt of a repository is not asked again. */
+  remembers?: boolean
 }): Workspaces {
   // Mounts must not lead through links, so every path below is a real one.
   const stateDir = fs.realpathSync(options.stateDir)
-  const program: GitProgram = { searchPath: options.searchPath, timeoutMs: GIT_TIMEOUT_MS }
+  const program = programOf(options)
   const memory = createSourceMemory(program)
   const open = async (start: string, signal: AbortSignal) =>
     openRepositoryStore({ program, signal }, stateDir, start)
@@ -161,13 +178,8 @@ export function createWorkspaces(options: {
     },
     remove: (slotDir) => removeSlot(realSlot(slotDir), undefined),
     sweep: (isLive) => sweepSlots(stateDir, isLive),
-    async checkpoint(store, { runId, number, tree, parent, signal }) {
-      const caller = { program, signal }
-      const request = { tree, parents: [parent], message: 'Checkpoint\n', author: undefined }
-      const commit = await commitTree(caller, store, request)
-      await storeRef(caller, store, { ref: `refs/openexec/runs/${runId}/${number}`, commit })
-      return commit
-    },
+    ...AHEAD,
+    checkpoint: (store, { signal, ...request }) => checkpoint({ program, signal }, store, request),
     commitTree: (store, { signal, ...request }) => commitTree({ program, signal }, store, request),
     resultCommit: (store, { signal, ...request }) =>
       resultCommit({ program, signal }, store, request),
@@ -216,6 +228,30 @@ function takingHome(
       return applyToCheckout({ program, signal }, store, request)
     },
   }
+}
+
+async function checkpoint(
+  caller: GitCaller,
+  store: ObjectStore,
+  at: { runId: string; number: number; tree: string; parent: string },
+): Promise<string> {
+  const { tree, parent } = at
+  const request = { tree, parents: [parent], message: 'Checkpoint\n', author: undefined }
+  const commit = await commitTree(caller, store, request)
+  await storeRef(caller, store, { ref: `refs/openexec/runs/${at.runId}/${at.number}`, commit })
+  return commit
+}
+
+function programOf(options: { searchPath: string; remembers?: boolean }): GitProgram {
+  const { searchPath, remembers = false } = options
+  const memory = remembers ? createRepositoryMemory() : undefined
+  return { searchPath, timeoutMs: GIT_TIMEOUT_MS, memory }
+}
+
+/** What can be done before there is a run. */
+const AHEAD: Pick<Workspaces, 'premake' | 'premadeMounts'> = {
+  premake: (slotDir, owner) => premakeSlot(realSlot(slotDir), owner),
+  premadeMounts: (slotDir, layout, access) => workspaceMounts(slotAt(slotDir), layout, access),
 }
 
 function placing(program: GitProgram, now: () => number): Workspaces['place'] {

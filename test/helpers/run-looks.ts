@@ -26,6 +26,7 @@ export async function leftOf({
   for (const { Name } of (await docker.listVolumes({ filters })).Volumes)
     left.push(`volume ${Name}`)
   for (const slot of readNames(join(stateDir, 'work'))) left.push(`slot ${slot}`)
+  for (const slot of readNames(join(stateDir, 'pool'))) left.push(`slot of the pool ${slot}`)
   for (const entry of readNames(join(repo, '.git/worktrees'))) left.push(`worktree ${entry}`)
   using state = openState({ file: join(stateDir, 'openexec.db') })
   for (const { id } of listSandboxes(state.db)) left.push(`row of sandbox ${id}`)

@@ -35,6 +35,7 @@ export interface RunWorld {
   client: Client
   stop: AbortController
   warnings: string[]
+  poolStats(): ReturnType<App['poolStats']>
   git(...args: string[]): string
   write(path: string, content: string | Uint8Array, mode?: number): void
   commit(): string
@@ -62,6 +63,7 @@ export interface RunWorld {
 export function runWorlds(): (
   files?: Record<string, string>,
   endpoint?: string,
+  pool?: { low: number; high: number },
 ) => Promise<RunWorld> {
   const worlds: RunWorld[] = []
   afterEach(async () => {
@@ -72,14 +74,18 @@ export function runWorlds(): (
       if (left.length > 0) throw new Error(`Left behind: ${left.join('; ')}`)
     }
   }, 60_000)
-  return async (files = { 'README.md': '# test\n' }, endpoint) => {
-    const world = openWorld(files, endpoint)
+  return async (files = { 'README.md': '# test\n' }, endpoint, pool) => {
+    const world = openWorld(files, endpoint, pool)
     worlds.push(world)
     return world
   }
 }
 
-function openWorld(files: Record<string, string>, endpoint: string | undefined): RunWorld {
+function openWorld(
+  files: Record<string, string>,
+  endpoint: string | undefined,
+  pool: { low: number; high: number } | undefined,
+): RunWorld {
   const repo = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'openexec-run-')))
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: repo, stdio: 'pipe' }).toString()
@@ -107,6 +113,7 @@ function openWorld(files: Record<string, string>, endpoint: string | undefined):
       log: { info: () => {}, warn: (line) => warnings.push(line) },
       signal: stop.signal,
       detach: undefined,
+      pool,
     })
   let app = open()
   const client = createClient('http://test.internal', (input, init) => app.fetch(input, init))
@@ -116,6 +123,7 @@ function openWorld(files: Record<string, string>, endpoint: string | undefined):
     client,
     stop,
     warnings,
+    poolStats: () => app.poolStats(),
     git,
     write,
     commit,
