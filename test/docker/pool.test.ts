@@ -47,21 +47,24 @@ dockerTest('a run takes a sandbox that waited, once, and sees what any run sees'
   }
 })
 
-dockerTest('a sandbox that died while it waited is not handed out', async () => {
+dockerTest('a sandbox that does not answer when it is wanted is not handed out', async () => {
   const world = await openPooled()
   await world.shell('true')
   await filled(world)
+  const { docker } = testEngine()
   const filters = { label: ['openexec.run=pool'] }
-  const waiting = await testEngine().docker.listContainers({ filters })
-  const mine = waiting.filter(({ Mounts }) =>
+  const waiting = await docker.listContainers({ filters })
+  const looks = await Promise.all(waiting.map(({ Id }) => docker.getContainer(Id).inspect()))
+  const mine = looks.filter(({ Mounts }) =>
     Mounts.some(({ Source }) => Source.startsWith(world.stateDir)),
   )
-  for (const { Id } of mine) await testEngine().docker.getContainer(Id).pause()
-  const run = await world.shell('echo fine')
-  expect(startOf(run).warm).toBe(false)
-  expect(run.stdout).toBe('fine\n')
+  for (const { Id } of mine) await docker.getContainer(Id).pause()
   expect(mine).toHaveLength(1)
-  expect(world.poolStats()).toMatchObject({ hits: 0, misses: 2, unhealthy: 1 })
+  const run = await world.shell('echo fine')
+  // Another one may have been started while this one was asked.
+  expect(JSON.stringify(mine)).not.toContain(startOf(run).id)
+  expect(run.stdout).toBe('fine\n')
+  expect(world.poolStats()).toMatchObject({ unhealthy: 1 })
 })
 
 dockerTest('another policy, image or history gets no sandbox made for this one', async () => {
