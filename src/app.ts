@@ -62,11 +62,10 @@ const UID_RANGE = 65_536
  * only looked for when it is needed.
  */
 export function openApp(options: AppOptions): App {
-  const { config, stateDir, log } = options
+  const { config, stateDir, log, pool: pooled } = options
   const now = Date.now
   const newId = createNewId()
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
-  const pooled = options.pool
   const workspaces = createWorkspaces({
     stateDir: root ?? realpathSync(tmpdir()),
     searchPath: config.path,

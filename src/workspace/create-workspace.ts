@@ -3,15 +3,13 @@
  * anything of the repository, and a private git directory for the inside. Either all of it exists
  * afterwards or nothing does.
  */
-import fs from 'node:fs'
-import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { type BaseTreeLimits, type BaseTreeSurvey, surveyTree } from './base-tree.ts'
 import { commitTree } from './commits.ts'
 import { openObjectWriter } from './fast-import.ts'
 import type { GitCaller } from './git.ts'
 import { throwIfCancelled } from './git-process.ts'
-import { packDifference, packOneCommit } from './history-pack.ts'
+import { canRead, type Inside, packHistory } from './inside-history.ts'
 import { giveAway, writeMounted } from './make-slot.ts'
 import { fileTimeS, materialise, readTree, writeIndex } from './materialise.ts'
 import type { SlotLayout } from './mounts.ts'
@@ -19,14 +17,7 @@ import type { Source } from './open-source.ts'
 import { writePrivateGitDir } from './private-gitdir.ts'
 import { keepFiles, knownFiles, writeFiles } from './remembered-files.ts'
 import { removeSlot } from './remove-workspace.ts'
-import {
-  type History,
-  makeSlot,
-  type Slot,
-  slotAt,
-  type WorkspaceRecord,
-  writeRecord,
-} from './slot.ts'
+import { makeSlot, type Slot, slotAt, type WorkspaceRecord, writeRecord } from './slot.ts'
 import type { Ownership } from './settle-file.ts'
 import { addWorktreeEntry } from './worktree-entry.ts'
 
@@ -196,12 +187,6 @@ async function together<T extends readonly unknown[] | []>(work: T) {
   return await Promise.all(work)
 }
 
-interface Inside {
-  commit: string
-  tree: string
-  history: History
-}
-
 /** What git inside starts from: the base commit, or one that never had the denied paths. */
 async function insideOf(
   caller: GitCaller,
@@ -211,7 +196,7 @@ async function insideOf(
   const { source, runId } = request
   if (denied.length === 0) {
     // Objects the sandbox's account cannot open would break git inside.
-    const readable = readableFor(request.uid, source.objectDirs)
+    const readable = canRead(request.uid, source.objectDirs)
     const history = request.history === 'full' && readable ? 'full' : 'head'
     return { commit: source.commit, tree: source.tree, history }
   }
@@ -231,27 +216,6 @@ async function insideOf(
   } finally {
     await writer.close()
   }
-}
-
-async function packHistory(
-  caller: GitCaller,
-  slot: Slot,
-  inside: Inside & { source: Source },
-): Promise<void> {
-  const { source, commit, history } = inside
-  if (history !== 'full') return packOneCommit(caller, source.store, { slot, commit })
-  if (commit === source.anchor) return undefined
-  return packDifference(caller, source.store, { slot, commit, known: source.anchor })
-}
-
-function readableFor(uid: number, objectDirs: readonly string[]): boolean {
-  if (uid === process.getuid?.()) return true
-  return objectDirs.every((directory) => {
-    const stats = [directory, path.join(directory, 'pack')].map((name) =>
-      fs.statSync(name, { throwIfNoEntry: false }),
-    )
-    return stats.every((stat) => stat === undefined || (stat.mode & 0o005) === 0o005)
-  })
 }
 
 /** A failure on a partial clone is most likely a missing object. */
