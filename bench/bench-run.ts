@@ -17,6 +17,8 @@ export interface RunBench {
   app: App
   /** Submits, follows to the end; `ms` from submission to the first output, and how it ended. */
   run(argv: readonly string[]): Promise<{ firstMs: number; status: string }>
+  /** The same for somebody who only wants to know how it ends. */
+  runUnread(argv: readonly string[]): Promise<{ status: string }>
   close(): Promise<void>
 }
 
@@ -33,21 +35,23 @@ export async function openRunBench(pool?: { low: number; high: number }): Promis
     pool,
   })
   const client = createClient('http://bench.internal', app.fetch)
+  const follow = async (argv: readonly string[], output: boolean) => {
+    const started = performance.now()
+    const answer = await client.v1.runs.$post({ json: requestOf(directory, argv) })
+    const run = await answer.json()
+    let firstMs = Number.NaN
+    let status = 'unknown'
+    const options = { run: run.id, after: 0, live: true, output, signal: never }
+    for await (const frame of followRun(client, options)) {
+      if (frame.type === 'output' && Number.isNaN(firstMs)) firstMs = performance.now() - started
+      if (frame.type === 'end') status = frame.status
+    }
+    return { firstMs, status }
+  }
   return {
     app,
-    async run(argv) {
-      const started = performance.now()
-      const answer = await client.v1.runs.$post({ json: requestOf(directory, argv) })
-      const run = await answer.json()
-      let firstMs = Number.NaN
-      let status = 'unknown'
-      const options = { run: run.id, after: 0, live: true, signal: never }
-      for await (const frame of followRun(client, options)) {
-        if (frame.type === 'output' && Number.isNaN(firstMs)) firstMs = performance.now() - started
-        if (frame.type === 'end') status = frame.status
-      }
-      return { firstMs, status }
-    },
+    run: (argv) => follow(argv, true),
+    runUnread: (argv) => follow(argv, false),
     async close() {
       await app.close()
       await rm(directory, { recursive: true, force: true })

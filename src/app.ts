@@ -19,9 +19,11 @@ import {
   createNewId,
   createRuntime,
   executionSignal,
+  keepTidy,
   noRuntime,
   prepareStateRoot,
   type Runtime,
+  trackWork,
 } from './runtime/index.ts'
 import { localEndpoint } from './router/index.ts'
 import { createSandboxes, findEngine, type Sandboxes } from './sandbox/index.ts'
@@ -89,12 +91,9 @@ export function openApp(options: AppOptions): App {
   const shared = { sandboxes, workspaces, blueprints, models, packs, now, newId }
   const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
   const running = new Set<Promise<unknown>>()
-  const track = (work: Promise<unknown>) => {
-    const done = work
-      .catch((error: unknown) => tell(log, error))
-      .finally(() => running.delete(done))
-    running.add(done)
-  }
+  const track = trackWork(running, (error) => tell(log, error))
+  const tidying = new AbortController()
+  if (pooled && opened) track(keepTidy(opened.runtime, { sandboxes, log, signal: tidying.signal }))
   const launch = (run: Run) => {
     if (opened === undefined || root === undefined) return
     if (options.detach !== undefined) return options.detach(run, root)
@@ -114,6 +113,7 @@ export function openApp(options: AppOptions): App {
     fetch: async (input, init) => await api.fetch(new Request(input, init)),
     poolStats: () => sandboxes.poolStats(),
     async close() {
+      tidying.abort()
       try {
         while (running.size > 0) await Promise.all(running)
         await sandboxes.close()

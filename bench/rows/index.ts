@@ -2,6 +2,7 @@ import type { BenchRow } from '../row.ts'
 import { burst } from './burst.ts'
 import { coldRun } from './cold-run.ts'
 import { command } from './command.ts'
+import { flood } from './flood.ts'
 import { hardening } from './hardening.ts'
 import { pipeThroughput } from './pipe-throughput.ts'
 import { teardown } from './teardown.ts'
@@ -15,4 +16,5 @@ export const ROWS: readonly BenchRow[] = [
   teardown,
   pipeThroughput,
   burst,
+  flood,
 ]

@@ -40,9 +40,17 @@ export async function attach(
   io.signal.addEventListener('abort', cancel, { once: true })
   const { json = false, quiet = false, raw = false } = options
   const isCommand = run.blueprint === 'command'
-  const progress = createProgress(io, { passThrough: isCommand && !json, quiet, raw })
+  const passThrough = isCommand && !json
+  const progress = createProgress(io, { passThrough, quiet, raw })
   const reading = new AbortController()
-  const frames = followRun(client, { run: run.id, after, live: true, signal: reading.signal })
+  const frames = followRun(client, {
+    run: run.id,
+    after,
+    live: true,
+    // Of a large output, what nobody is shown would still have to be read.
+    output: passThrough || !quiet,
+    signal: reading.signal,
+  })
   const patience = setTimeout(() => quiet || io.err('Preparing the workspace …'), PATIENCE_MS)
   try {
     for await (const frame of frames) {

@@ -10,20 +10,26 @@ interface FollowRunOptions {
   after: number
   /** Goes on until the run ends or waits for a person. */
   live: boolean
+  /** What commands write; events alone when it is not wanted. */
+  output?: boolean
   /** Ends the reading, not the run. */
   signal: AbortSignal
 }
 
 export async function* followRun(
   client: Client,
-  { run, after, live, signal }: FollowRunOptions,
+  { run, after, live, output = true, signal }: FollowRunOptions,
 ): AsyncGenerator<WireFrame> {
   const answer = await client.v1.runs[':id'].stream.$get({
     param: { id: run },
-    query: { after: String(after), live: live ? 'true' : 'false' },
+    query: { after: String(after), live: wordOf(live), output: wordOf(output) },
   })
   if (!answer.ok || answer.body === null) throw errorOf(answer.status, await answer.text())
   for await (const line of linesOf(answer.body, signal)) yield WireFrame.parse(JSON.parse(line))
+}
+
+function wordOf(flag: boolean): 'true' | 'false' {
+  return flag ? 'true' : 'false'
 }
 
 async function* linesOf(

@@ -1,8 +1,9 @@
 /** What is done about processes that died, and about runs nobody needs any more. */
+import { join } from 'node:path'
 import { removeRunDirectory } from '../artifacts/index.ts'
 import { endIdleRun, pauseIdleRun } from '../blueprint/index.ts'
-import { type Run, RunId } from '../schema/index.ts'
-import { ownerState, processOwner } from '../sandbox/index.ts'
+import { OpenExecError, type Run, RunId } from '../schema/index.ts'
+import { ownerState, processOwner, sweepPoolSlots } from '../sandbox/index.ts'
 import {
   claimRun,
   deleteRun,
@@ -18,6 +19,7 @@ import type { RuntimeDeps } from './create-runtime.ts'
 import { hasEnded, isExecutedHere } from './execute.ts'
 import type { GcOptions, GcReport, RecoveryReport } from './runtime.ts'
 
+const ENGINE_AWAY: readonly string[] = ['engine_unavailable', 'engine_failed', 'engine_too_old']
 /** A blob younger than this may belong to a row that is about to be written. */
 const BLOB_AGE_MS = 3_600_000
 const RUNS_MAX = 1_000_000
@@ -43,19 +45,33 @@ function isInterrupted({ id, owner, status }: Run): boolean {
 }
 
 /** The same, and what dead processes left on the machine is removed. */
-export async function recoverRuns(deps: RuntimeDeps, signal: AbortSignal): Promise<RecoveryReport> {
+export async function recoverRuns(
+  deps: RuntimeDeps,
+  signal: AbortSignal,
+  onNoEngine?: (why: string) => void,
+): Promise<RecoveryReport> {
   const { state } = deps
   const interrupted = pauseInterrupted(deps)
   const isLive = (id: string) => isOwned(deps, id)
   const swept = await deps.workspaces.sweep(isLive)
-  const reaped = await deps.sandboxes.reap(({ run }) => isLive(run), { signal })
+  const slots = await sweepPoolSlots(join(deps.root, 'pool'))
+  const reaped = await deps.sandboxes
+    .reap(({ run }) => isLive(run), { signal })
+    .catch((error: unknown) => {
+      const isAway = error instanceof OpenExecError && ENGINE_AWAY.includes(error.code)
+      if (onNoEngine === undefined || !isAway) throw error
+      onNoEngine(error.message)
+      return undefined
+    })
+  if (reaped === undefined)
+    return { interrupted, containers: [], volumes: [], workspaces: [...swept.removed, ...slots] }
   for (const { id, runId } of listSandboxes(state.db))
     if (runId !== undefined && !isLive(runId)) removeSandbox(state.db, id)
   return {
     interrupted,
     containers: reaped.flatMap(({ kind, id }) => (kind === 'container' ? [id] : [])),
     volumes: reaped.flatMap(({ kind, id }) => (kind === 'volume' ? [id] : [])),
-    workspaces: swept.removed,
+    workspaces: [...swept.removed, ...slots],
   }
 }
 
@@ -80,10 +96,11 @@ export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Pro
   }
   const { freed } = artifacts.collect({ before: now() - BLOB_AGE_MS })
   await pruneObjects(deps, options.signal)
-  // Last: without an engine, what needs none is done all the same.
-  const recovered = await recoverRuns(deps, options.signal)
-  await deps.sandboxes.prune({ signal: options.signal })
-  return { ...recovered, runs: old.map(({ id }) => id), freed }
+  const engine = { why: undefined as string | undefined }
+  // Without an engine, what needs none is done all the same; the rest is for another time.
+  const recovered = await recoverRuns(deps, options.signal, (why) => (engine.why = why))
+  if (engine.why === undefined) await deps.sandboxes.prune({ signal: options.signal })
+  return { ...recovered, runs: old.map(({ id }) => id), freed, engine: engine.why }
 }
 
 /** Results of runs that are gone; asked when the refs are known, so that a run begun since keeps its own. */

@@ -32,6 +32,8 @@ export interface FollowOptions {
   after: number
   /** Goes on until the run ends; otherwise stops at what is there now. */
   live: boolean
+  /** Whether what commands write comes too; who does not want it does not pay for it. */
+  output: boolean
   signal: AbortSignal
 }
 
@@ -133,4 +135,6 @@ export interface GcReport extends RecoveryReport {
   runs: RunId[]
   /** Bytes */
   freed: number
+  /** Why nothing could be looked for on the engine; `undefined` where it answered. */
+  engine: string | undefined
 }

@@ -23,7 +23,7 @@ const WATCH_MS = 1000
 export async function* streamRun(
   deps: StreamDeps,
   id: RunId,
-  { after, live, signal }: FollowOptions,
+  { after, live, output, signal }: FollowOptions,
 ): AsyncGenerator<StreamFrame> {
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
@@ -34,7 +34,7 @@ export async function* streamRun(
     else {
       for await (const frame of liveEvents(deps, id, { after, signal: both })) {
         if (frame.event.type === 'command_started') looks.hurry()
-        if (frame.event.type === 'command_completed') await looks.next()
+        if (output && frame.event.type === 'command_completed') await looks.next()
         yield frame
       }
     }
@@ -48,7 +48,8 @@ export async function* streamRun(
     if (live && deps.isAbandoned(id)) stop.abort()
   }, WATCH_MS)
   try {
-    const sources = [events(), outputFrames(deps, id, { isOver, rest: looks.rest, signal: both })]
+    const written = { isOver, rest: looks.rest, signal: both }
+    const sources = output ? [events(), outputFrames(deps, id, written)] : [events()]
     yield* merge(sources, () => stop.abort())
     if (signal.aborted) return
     const run = getRun(deps.state.db, id)

@@ -48,6 +48,8 @@ export interface Sandboxes {
   open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<Sandbox>
   /** A warm one that is as good, if the pool has it; with its slot it is the caller's from then on. */
   claim(wish: PoolWish, options: { signal: AbortSignal }): Promise<WarmSandbox | undefined>
+  /** Removes what waits in the pool for too long. */
+  tidy(): Promise<void>
   /** Counters of the pool; `undefined` without one. */
   poolStats(): PoolStats | undefined
   /** Throws `image_not_found` with the way to get it. */
@@ -103,6 +105,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
   return {
     open: (spec, { signal }) => gate.pass(() => openOne(spec, signal), signal),
     claim: async (wish, { signal }) => pool?.claim(wish, signal),
+    tidy: async () => pool?.tidy(),
     poolStats: () => pool?.stats(),
     image: async (name, { signal }) =>
       resolveImage((await engine.get(signal)).docker, name, signal),

@@ -17,6 +17,7 @@ const EventsQuery = z.object({
 const StreamQuery = z.object({
   after: z.coerce.number().int().nonnegative().default(0),
   live: z.enum(['true', 'false']).default('true'),
+  output: z.enum(['true', 'false']).default('true'),
 })
 const Decision = z.strictObject({
   approval: z.string().optional(),
@@ -55,13 +56,13 @@ export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: R
     })
     .get('/:id/stream', ById, validate('query', StreamQuery), (c) => {
       const run = runtime.find(c.req.valid('param').id)
-      const { after, live } = c.req.valid('query')
+      const { after, live, output } = c.req.valid('query')
       const stop = new AbortController()
       c.header('content-type', 'application/x-ndjson')
       return stream(c, async (out) => {
         out.onAbort(() => stop.abort())
-        const options = { after, live: live === 'true', signal: stop.signal }
-        for await (const frame of runtime.stream(run.id, options))
+        const wish = { after, live: live === 'true', output: output === 'true' }
+        for await (const frame of runtime.stream(run.id, { ...wish, signal: stop.signal }))
           await out.write(encodeFrame(frame))
       })
     })

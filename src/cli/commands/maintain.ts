@@ -34,7 +34,7 @@ function registerGc(program: Command, context: CommandContext): void {
       return using(context, { ...READ, from: options }, async ({ client }) => {
         const report = await bodyOf(client.v1.gc.$post({ json: { olderThanMs, keep } }))
         if (options.json === true) return printJson(context.io, report)
-        const { interrupted, containers, volumes, workspaces, runs, freed } = report
+        const { interrupted, containers, volumes, workspaces, runs, freed, engine } = report
         const removed = [
           plural(runs.length, 'run'),
           plural(containers.length, 'container'),
@@ -42,6 +42,8 @@ function registerGc(program: Command, context: CommandContext): void {
           plural(workspaces.length, 'workspace'),
         ]
         context.io.out(`Removed ${removed.join(', ')}; freed ${bytes(freed)}`)
+        if (engine !== undefined)
+          context.io.err(`Containers and volumes were not looked for. ${engine}`)
         for (const id of interrupted)
           context.io.out(`Interrupted: ${id}; go on with: openexec resume ${id}`)
       })
@@ -53,7 +55,8 @@ Examples:
   openexec gc                              what crashes left, and ended runs older than two weeks
   openexec gc --older-than 1h --keep 0     every run that ended more than an hour ago
 
-What a living process uses is never touched.`
+What a living process uses is never touched. Without an engine, what needs none is done all the
+same: runs, artifacts and workspaces; containers and volumes go another time.`
 
 function ageOf(text: string): number {
   const parsed = Duration.safeParse(text)
@@ -71,7 +74,7 @@ function registerWorker(program: Command, context: CommandContext): void {
         const run = RunId.parse(id)
         const { after } = await bodyOf(client.v1.runs[':id'].resume.$post({ param: { id: run } }))
         const { signal } = new AbortController()
-        const frames = followRun(client, { run, after, live: true, signal })
+        const frames = followRun(client, { run, after, live: true, output: false, signal })
         for await (const frame of frames) if (frame.type === 'end') break
         const result = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id: run } }))
         context.exit(result.exit_code)
