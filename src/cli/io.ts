@@ -15,6 +15,8 @@ export interface Io {
   signal: AbortSignal
   /** Whether `signal` aborted because the reader of stdout went away. */
   readerIsGone(): boolean
+  /** Lines of stdin, until its end or until `signal` aborts. */
+  lines(): AsyncIterable<string>
   /** Throws `bad_request` when it cannot be read or is larger. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array>
   /** Throws `bad_request` when it cannot be written. */

@@ -1,6 +1,7 @@
 /** The real terminal, files and signals. */
 import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import type { Config } from '../config.ts'
 import { OpenExecError } from '../schema/index.ts'
 import type { Io } from './io.ts'
@@ -37,6 +38,7 @@ export function openProcessIo(config: Config): { io: Io; close(): Promise<void> 
     colour: config.colour && !config.ci && stderr.isTTY && stdout.isTTY,
     signal: stop.signal,
     readerIsGone: () => readerIsGone,
+    lines: () => createInterface({ input: process.stdin, signal: stop.signal }),
     readFile: readUserFile,
     writeFile: writeUserFile,
   }

@@ -7,6 +7,7 @@ import { registerCatalog } from './commands/catalog.ts'
 import { registerContext } from './commands/context.ts'
 import { registerControl } from './commands/control.ts'
 import { registerMaintain } from './commands/maintain.ts'
+import { registerDo } from './commands/do.ts'
 import { registerMcp } from './commands/mcp.ts'
 import { registerRead } from './commands/read.ts'
 import { registerResults } from './commands/results.ts'
@@ -51,6 +52,7 @@ export function createProgram(context: CommandContext): Command {
   registerControl(program, context)
   registerContext(program, context)
   registerRoute(program, context)
+  registerDo(program, context)
   registerMcp(program, context)
   registerCatalog(program, context)
   registerMaintain(program, context)

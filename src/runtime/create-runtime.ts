@@ -28,6 +28,7 @@ import {
   listSteps,
   type State,
 } from '../state/index.ts'
+import { ask, type Origin } from './ask.ts'
 import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
@@ -66,7 +67,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   /** What kept this process from executing a run at all; such a run stands as it stood. */
   const failures = new Map<RunId, unknown>()
   const abandoned = createAbandonedCheck(deps, failures)
-  const submit = async (request: RunRequest, signal: AbortSignal) => {
+  const submit = async (request: RunRequest, signal: AbortSignal, origin?: Origin) => {
     const prepared = await prepareRun(deps, request, signal)
     refuseUnread(request, prepared.plan)
     const [plan, snapshot] = await Promise.all([
@@ -75,12 +76,14 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     ])
     signal.throwIfAborted()
     const blobs = { [PLAN_ARTIFACT]: plan, [SNAPSHOT_ARTIFACT]: snapshot }
-    const run = insertSubmitted(deps, { request, prepared, blobs })
+    const run = insertSubmitted(deps, { request, prepared, blobs, origin })
     deps.keepSource(run.id, prepared.source)
     return run
   }
   return {
     submit: (request, { signal }) => submit(request, signal),
+    ask: (request, plan, { signal }) =>
+      ask(deps, { request, plan }, (run, origin) => submit(run, signal, origin)),
     async runTask(id, { signal }) {
       return (await submit(requestOf(deps, id), signal)).id
     },

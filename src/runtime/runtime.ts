@@ -4,8 +4,11 @@
  */
 import type {
   Artifact,
+  Asked,
+  AskRequest,
   DiffStat,
   Event,
+  Plan,
   Run,
   RunId,
   RunRequest,
@@ -50,6 +53,11 @@ export interface Runtime {
    * then writes session, task and a queued run in one transaction. Nothing is written on failure.
    */
   submit(request: RunRequest, options: { signal: AbortSignal }): Promise<Run>
+  /**
+   * Session and task for a request in words, and a run when the plan says so; throws as `submit()`
+   * does, the task stays then. Throws `not_found` for an unknown session.
+   */
+  ask(request: AskRequest, plan: Plan, options: { signal: AbortSignal }): Promise<Asked>
   /** A new run of a task that exists, with the request of its last run. Throws `not_found`. */
   runTask(id: TaskId, options: { signal: AbortSignal }): Promise<RunId>
   /**

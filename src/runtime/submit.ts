@@ -12,13 +12,16 @@ import {
   Sha256,
   TaskId,
 } from '../schema/index.ts'
-import { getRun, insertRun, insertSession, insertTask } from '../state/index.ts'
+import { type Db, getRun, getTask, insertRun, insertSession, insertTask } from '../state/index.ts'
+import { chosenBy, type Origin } from './ask.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 
 export interface Submission {
   request: RunRequest
   prepared: PreparedRun
   blobs: Record<string, BlobRef>
+  /** The task it belongs to; one of its own, in a session of its own, when undefined. */
+  origin: Origin | undefined
 }
 
 const TYPES: Record<string, ArtifactType> = {
@@ -27,22 +30,20 @@ const TYPES: Record<string, ArtifactType> = {
 }
 
 /** Session, task, run, their artifacts and first events: all in one transaction, or nothing. */
-export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }: Submission): Run {
+export function insertSubmitted(
+  deps: RuntimeDeps,
+  { request, prepared, blobs, origin }: Submission,
+): Run {
   const { state, timeline, artifacts, newId } = deps
   const createdAt = deps.now()
-  const sessionId = SessionId.parse(newId('ses'))
-  const taskId = TaskId.parse(newId('task'))
+  const taskId = origin?.taskId ?? TaskId.parse(newId('task'))
   const id = RunId.parse(newId('run'))
   const { source, plan, policyHash } = prepared
   return state.transact((tx) => {
-    insertSession(tx, { id: sessionId, mode: 'task', createdAt })
-    insertTask(tx, {
-      id: taskId,
-      sessionId,
-      description: request.task,
-      repo: source.root,
-      createdAt,
-    })
+    const sessionId =
+      origin === undefined
+        ? insertOwnTask(tx, { ...deps, taskId, request, repo: source.root, createdAt })
+        : getTask(tx, taskId).sessionId
     insertRun(tx, {
       id,
       taskId,
@@ -55,7 +56,7 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
       cancelRequested: false,
       createdAt,
     })
-    timeline.append(tx, id, createdEvents({ request, prepared, sessionId, taskId }))
+    timeline.append(tx, id, createdEvents({ request, prepared, origin, sessionId, taskId }))
     for (const [name, blob] of Object.entries(blobs))
       artifacts.record(tx, {
         runId: id,
@@ -70,10 +71,11 @@ export function insertSubmitted(deps: RuntimeDeps, { request, prepared, blobs }:
 
 function createdEvents({
   request,
+  origin,
   prepared: { source, plan, policyHash, image, wallMs, notices },
   sessionId,
   taskId,
-}: Pick<Submission, 'request' | 'prepared'> & {
+}: Pick<Submission, 'request' | 'prepared' | 'origin'> & {
   sessionId: SessionId
   taskId: TaskId
 }): NewEvent[] {
@@ -99,7 +101,7 @@ function createdEvents({
         ...forkOf(request),
       },
     },
-    ...notices.map((message) => ({
+    ...(origin === undefined ? notices : [chosenBy(origin.plan), ...notices]).map((message) => ({
       type: 'notice' as const,
       payload: { kind: 'repository', message },
     })),
@@ -109,4 +111,21 @@ function createdEvents({
 /** Which run it began with is no part of what it does: the commit it stands on is. */
 function forkOf({ fork }: RunRequest): { fork?: JsonObject } {
   return fork === undefined ? {} : { fork: { run: fork.run, stage: fork.stage ?? null } }
+}
+
+/** A session and a task for one run alone; gives back the session. */
+function insertOwnTask(
+  tx: Db,
+  task: Pick<RuntimeDeps, 'newId'> & {
+    taskId: TaskId
+    request: RunRequest
+    repo: string
+    createdAt: number
+  },
+): SessionId {
+  const { taskId: id, repo, createdAt } = task
+  const sessionId = SessionId.parse(task.newId('ses'))
+  insertSession(tx, { id: sessionId, mode: 'task', createdAt })
+  insertTask(tx, { id, sessionId, description: task.request.task, repo, createdAt })
+  return sessionId
 }

@@ -1,6 +1,8 @@
 /** What can be asked about a repository and a request in words without making a run. */
 import { z } from 'zod'
+import { SessionId, TaskId } from './ids.ts'
 import { Plan } from './plan.ts'
+import { Run, RunRequest } from './run.ts'
 
 const Named = z.strictObject({ name: z.string().min(1).max(4096), text: z.string() })
 
@@ -56,3 +58,23 @@ export const RouteRequest = z.strictObject({
   mode: Plan.shape.mode.optional(),
 })
 export type RouteRequest = z.infer<typeof RouteRequest>
+
+/** A request in words that may become a run. */
+export const AskRequest = z.strictObject({
+  route: RouteRequest,
+  /** Goes on in this session; a new one begins otherwise. */
+  session: SessionId.optional(),
+  mode: z.enum(['chat', 'task']),
+  /** How it would be run; blueprint and task follow from the request. */
+  run: RunRequest.omit({ blueprint: true, task: true, command: true }),
+})
+export type AskRequest = z.infer<typeof AskRequest>
+
+/** What came of it: always a task, and a run where the request asked for work and was allowed to. */
+export const Asked = z.object({
+  session: SessionId,
+  task: TaskId,
+  plan: Plan,
+  run: Run.optional(),
+})
+export type Asked = z.infer<typeof Asked>

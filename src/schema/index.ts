@@ -1,4 +1,11 @@
-export { ContextRequest, RecallReport, RecallRequest, RouteRequest } from './advice.ts'
+export {
+  Asked,
+  AskRequest,
+  ContextRequest,
+  RecallReport,
+  RecallRequest,
+  RouteRequest,
+} from './advice.ts'
 export { Artifact, ArtifactType } from './artifact.ts'
 export {
   AgentStage,

@@ -47,7 +47,7 @@ export {
   updateRun,
 } from './runs.ts'
 export { insertSandbox, listSandboxes, removeSandbox } from './sandboxes.ts'
-export { insertSession } from './sessions.ts'
+export { getSession, insertSession } from './sessions.ts'
 export { completeStep, insertStep, listSteps } from './steps.ts'
 export { getTask, insertTask } from './tasks.ts'
 export { completeToolCall, insertToolCall, listToolCalls } from './tool-calls.ts'

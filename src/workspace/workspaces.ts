@@ -31,8 +31,8 @@ import {
   type OpenSourceRequest,
   type Source,
 } from './open-source.ts'
-import { commitHistory, type HistoryCommit, type HistoryRequest } from './history.ts'
 import { type KeptRefs, type PrunedStores, pruneStores } from './prune-store.ts'
+import { commitHistory, type HistoryCommit, type HistoryRequest } from './history.ts'
 import { changesBetween } from './raw-changes.ts'
 import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-tree.ts'
 import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
