@@ -25,7 +25,7 @@ export async function commitTree(
   const name = author === undefined ? FIXED_IDENTITY.name : identityText(author.name, 'name')
   const email = author === undefined ? FIXED_IDENTITY.email : identityText(author.email, 'email')
   const seconds = author === undefined ? undefined : Math.floor(author.atMs / 1000)
-  const date = seconds === undefined ? FIXED_IDENTITY.date : `${seconds} +0000`
+  const date = seconds === undefined ? FIXED_IDENTITY.date : `@${seconds} +0000`
   const parents = request.parents.flatMap((parent) => ['-p', parent])
   const bytes = await git(caller.program, {
     place: storePlace(store),
