@@ -184,7 +184,7 @@ function conflict(root: string, conflicts: readonly Conflict[]): OpenExecError {
     'conflict',
     `Cannot apply to "${root}": ${conflicts.length} conflicts: ${names.join(', ')}${more}`,
     {
-      hint: 'Nothing was changed. Commit or move what is in the way, or take the patch and merge it by hand',
+      hint: 'Nothing was changed. Commit what is yours and use `openexec merge`, which joins both sides, or move it out of the way',
       details: { conflicts: shown.map(({ path, reason }) => ({ path: toText(path), reason })) },
     },
   )

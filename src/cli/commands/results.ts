@@ -39,6 +39,7 @@ function registerDiff(program: Command, context: CommandContext): void {
     .command('diff')
     .description('Print what a run changed, as a patch for `git apply`.')
   withStateOptions(withRun(command))
+    .option('--patch', 'the patch; what is printed unless something else is asked for')
     .option('--stat', 'files and line counts')
     .option('--name-only', 'paths only')
     .option('--json', 'one JSON object with the number of files, insertions and deletions')
