@@ -41,7 +41,7 @@ export async function openStaging(checkout: FoundRepository): Promise<Staging> {
   const dir = stagingDir(checkout)
   let draft: string | undefined
   try {
-    draft = fs.mkdtempSync(`${dir}-`)
+    draft = fs.mkdtempSync(`${dir}-${process.pid}-`)
     fs.mkdirSync(path.join(draft, 'new'))
     fs.mkdirSync(path.join(draft, 'old'))
     writeDurably(path.join(draft, NOTE), { pid: process.pid, steps: [], makes: [] })
@@ -78,12 +78,24 @@ export async function finishStaging(staging: Staging): Promise<void> {
 /** Undoes an apply that was cut off. Quiet when there is none, or when it still runs. */
 export async function recoverApply(checkout: FoundRepository): Promise<void> {
   const dir = stagingDir(checkout)
+  await dropDrafts(dir)
   const journal = readJournal(dir)
   if (journal === 'running' || journal === 'none') return
   const isWhole = journal === 'nothing_moved' || isSealed(checkout, journal)
   if (!isWhole) undo(checkout.root, dir, journal)
   recoverIndex(checkout, !isWhole)
   await dropStaging(dir)
+}
+
+/** What died before it was an apply, and what was being removed. */
+async function dropDrafts(dir: string): Promise<void> {
+  const [parent, own] = [path.dirname(dir), path.basename(dir)]
+  for (const name of fs.readdirSync(parent)) {
+    if (!name.startsWith(own)) continue
+    const [, pid, removed] = /^(?:-(\d+)-\w+)?(\.rm\d+)?$/.exec(name.slice(own.length)) ?? []
+    const died = pid !== undefined && !isAlive(Number(pid))
+    if (died || (pid === undefined && removed !== undefined)) await removeTree(parent, name)
+  }
 }
 
 function isSealed({ commonDir }: FoundRepository, { seals }: Journal): boolean {
