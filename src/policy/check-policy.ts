@@ -3,6 +3,7 @@
  * rules that can never apply, numbers out of range. Every complaint names its place in the file.
  */
 import type { Finding, Limits, ParsedYaml, PolicyFile } from '../schema/index.ts'
+import { checkEntries } from './check-entries.ts'
 import { checkRules } from './check-rules.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { checkGlobs, checkHosts, type Complaint } from './complaint.ts'
@@ -33,7 +34,7 @@ function checkNetwork({ network }: PolicyFile): Complaint[] {
   })
   return [
     ...unknown,
-    ...checkHosts(network?.allow ?? [], ['network', 'allow']),
+    ...checkEntries(network?.allow ?? [], ['network', 'allow']),
     ...checkHosts(network?.deny ?? [], ['network', 'deny']),
   ]
 }

@@ -5,6 +5,7 @@
 import { covers, type Glob, parseGlob } from './glob.ts'
 import { type HostPattern, parseHostPattern } from './host-pattern.ts'
 import { foldPath } from './repo-path.ts'
+import { allowedHosts } from './allowed-hosts.ts'
 import type { Policy } from './policy.ts'
 
 interface PathMatcher {
@@ -37,7 +38,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
       read_only: pathMatcher(paths.read_only),
       write_only: pathMatcher(paths.write_only),
     },
-    allow: network.allow.map(hostPattern),
+    allow: allowedHosts(policy).map(hostPattern),
     deny: network.deny.map(hostPattern),
     rulePaths: new Map(rules.map(({ id, when }) => [id, pathMatcher(when?.path ?? [])])),
     ruleHosts: new Map(rules.map(({ id, when }) => [id, (when?.host ?? []).map(hostPattern)])),

@@ -98,10 +98,11 @@ test('compileConfinement() gives a git identity only where commits may be made',
   expect(named).toEqual([false, false, true, true])
 })
 
-test('compileConfinement() refuses a run that needs network, naming the hosts', () => {
-  const error = refusal('network: { allow: [a.test, "*.b.test:8443"], presets: [npm] }')
-  expect(error.code).toBe('confinement_unsupported')
-  expect(error.message).toContain('*.b.test:8443, a.test, preset:npm')
+test('compileConfinement() gives no network device to a run that may reach hosts', () => {
+  const open = policyOf('network: { allow: [a.test, "*.b.test:8443"] }')
+  const closed = compileConfinement(policyOf(''), 'workspace_write', ENGINE)
+  expect(compileConfinement(open, 'workspace_write', ENGINE)).toEqual(closed)
+  expect(closed.network).toBe('none')
 })
 
 test('compileConfinement() runs what declares that it needs no network', () => {

@@ -23,7 +23,7 @@ import { engineSettings } from './engine-settings.ts'
 import { evaluate } from './evaluate.ts'
 import { limitText } from './limits.ts'
 import { MODE_MEANINGS } from './modes.ts'
-import type { Policy } from './policy.ts'
+import type { NetworkRule, Policy } from './policy.ts'
 
 export interface CapabilityLine {
   capability: Capability
@@ -99,9 +99,20 @@ function reachesOf({ network }: Policy, mode: SandboxMode): string[] {
   if (mode === 'read_only') return []
   return [
     ...network.allow,
-    ...network.presets.map((name) => `preset ${name}`),
+    ...network.entries.map(entryText),
+    ...network.presets.map((name) => `the hosts this machine has for preset ${name}`),
     ...network.deny.map((pattern) => `not ${pattern}`),
   ]
+}
+
+function entryText({ host, methods, paths, addresses, tls }: NetworkRule): string {
+  const conditions = [
+    ...(methods.length > 0 ? [methods.join(', ')] : []),
+    ...(paths.length > 0 ? [`only ${paths.join(', ')}`] : []),
+    ...(addresses.length > 0 ? [`also at ${addresses.join(', ')}`] : []),
+    ...(tls === 'any' ? ['server name not checked'] : []),
+  ]
+  return `${host} (${conditions.join('; ')})`
 }
 
 function capabilityLine(policy: Policy, mode: SandboxMode, capability: Capability): CapabilityLine {

@@ -3,6 +3,7 @@
  * person names it, it may only take away from what the built-in policy gives.
  */
 import type { Limits } from '../schema/index.ts'
+import { allowedHosts } from './allowed-hosts.ts'
 import { isWider } from './modes.ts'
 import type { Policy } from './policy.ts'
 import { defaultPolicy } from './read-policy.ts'
@@ -22,7 +23,7 @@ export function widenings(policy: Policy): string[] {
   const usual = defaultPolicy()
   return [
     ...(isWider(policy.sandbox, usual.sandbox) ? [`sandbox: ${policy.sandbox}`] : []),
-    ...policy.network.allow.map((host) => `network.allow: ${host}`),
+    ...allowedHosts(policy).map((host) => `network.allow: ${host}`),
     ...policy.network.presets.map((name) => `network.presets: ${name}`),
     ...policy.secrets.map(({ name }) => `secrets: ${name}`),
     ...LIMITS.filter((name) => policy.limits[name] > usual.limits[name]).map(

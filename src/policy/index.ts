@@ -1,11 +1,23 @@
 export { checkChangedPaths } from './changed-paths.ts'
 export { compileConfinement, confinementDigest } from './confinement.ts'
 export { deniesRead } from './deny-read.ts'
+export { classifyAddress } from './address.ts'
 export { evaluate } from './evaluate.ts'
 export { widenings } from './found-policy.ts'
 export { explainPolicy } from './explain.ts'
+export {
+  decideNetwork,
+  decideRequest,
+  namesAddress,
+  type Denial,
+  type NetworkDecision,
+  type NetworkList,
+  networkList,
+  type Permission,
+} from './network.ts'
 export { overridePolicy, stageMode } from './narrow.ts'
 export { Policy } from './policy.ts'
 export { defaultPolicy, readPolicy } from './read-policy.ts'
 export { renderExplanation } from './render-explanation.ts'
+export { expandPresets, type PresetHosts } from './presets.ts'
 export { PolicySnapshot, policySnapshot } from './snapshot.ts'

@@ -3,6 +3,7 @@
  * word on the command line. A refusal says which word would permit it.
  */
 import { OpenExecError, type SandboxMode } from '../schema/index.ts'
+import { allowedHosts } from './allowed-hosts.ts'
 import { parseHostPattern, permitsAll } from './host-pattern.ts'
 import { isWider } from './modes.ts'
 import type { Policy } from './policy.ts'
@@ -55,7 +56,8 @@ export function stageNetwork(
   mode: SandboxMode,
   stage: readonly string[] | undefined,
 ): string[] {
-  const { allow, presets } = policy.network
+  const { presets } = policy.network
+  const allow = allowedHosts(policy)
   if (stage === undefined)
     return mode === 'read_only' ? [] : [...allow, ...presets.map((name) => `preset:${name}`)]
   const wanted = stage.map(readHost)

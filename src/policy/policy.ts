@@ -6,6 +6,16 @@
 import { z } from 'zod'
 import { Isolation, Limits, PolicyRule, SandboxMode, SecretBinding } from '../schema/index.ts'
 
+/** An entry of `network.allow` that says more than a host; empty lists stand for no condition. */
+export const NetworkRule = z.strictObject({
+  host: z.string(),
+  methods: z.array(z.string()),
+  paths: z.array(z.string()),
+  addresses: z.array(z.string()),
+  tls: z.enum(['checked', 'any']),
+})
+export type NetworkRule = z.infer<typeof NetworkRule>
+
 export const Policy = z.strictObject({
   version: z.literal(1),
   /** The widest mode a stage may have. */
@@ -14,8 +24,10 @@ export const Policy = z.strictObject({
   sandboxFrom: z.enum(['default', 'file', 'flag']),
   isolation: Isolation,
   network: z.strictObject({
-    /** Canonical host patterns, hosts of fixed presets included. */
+    /** Canonical host patterns without conditions, hosts of presets included. */
     allow: z.array(z.string()),
+    /** Canonical host patterns with conditions. */
+    entries: z.array(NetworkRule),
     /** Presets whose hosts this machine's configuration names. */
     presets: z.array(z.string()),
     deny: z.array(z.string()),

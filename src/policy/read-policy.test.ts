@@ -45,6 +45,7 @@ test('readPolicy() reads a file that says everything', () => {
   const policy = read(EVERYTHING)
   expect(policy.network).toEqual({
     allow: ['*.example.com:8443', 'gitlab.com', 'registry.example.org'],
+    entries: [],
     presets: ['npm'],
     deny: [],
   })

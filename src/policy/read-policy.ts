@@ -1,8 +1,14 @@
-import { findingsError, parseYaml, PolicyFile } from '../schema/index.ts'
+import {
+  canonicalJson,
+  findingsError,
+  type NetworkEntry,
+  parseYaml,
+  PolicyFile,
+} from '../schema/index.ts'
 import { checkPolicy } from './check-policy.ts'
 import { parseHostPattern } from './host-pattern.ts'
 import { fillLimits } from './limits.ts'
-import type { Policy } from './policy.ts'
+import type { NetworkRule, Policy } from './policy.ts'
 import { runPolicyTests } from './policy-tests.ts'
 import { PRESETS } from './presets.ts'
 
@@ -47,10 +53,31 @@ function networkOf(network: NonNullable<PolicyFile['network']>): Policy['network
     const preset = PRESETS[name]
     return preset?.kind === 'hosts' ? preset.hosts : []
   })
+  const allow = network.allow ?? []
+  const plain = allow.flatMap((entry) => (typeof entry === 'string' ? [entry] : isPlain(entry)))
   return {
-    allow: hosts([...(network.allow ?? []), ...presetHosts]),
+    allow: hosts([...plain, ...presetHosts]),
+    entries: allow
+      .flatMap((entry) => (typeof entry === 'string' || isPlain(entry).length > 0 ? [] : [entry]))
+      .map(ruleOf)
+      .sort((a, b) => (canonicalJson(a) < canonicalJson(b) ? -1 : 1)),
     presets: sorted(names.filter((name) => PRESETS[name]?.kind === 'configured')),
     deny: hosts(network.deny ?? []),
+  }
+}
+
+/** An entry without conditions is no more than its host. */
+function isPlain(entry: NetworkEntry): string[] {
+  return Object.keys(entry).length === 1 ? [entry.host] : []
+}
+
+function ruleOf({ host, methods, paths, addresses, tls }: NetworkEntry): NetworkRule {
+  return {
+    host: hosts([host])[0] ?? host,
+    methods: sorted(methods ?? []),
+    paths: sorted(paths ?? []),
+    addresses: sorted(addresses ?? []),
+    tls: tls ?? 'checked',
   }
 }
 

@@ -48,6 +48,7 @@ export {
   DecisionKind,
   Isolation,
   Level,
+  NetworkEntry,
   PolicyDecision,
   PolicyFile,
   PolicyLimits,

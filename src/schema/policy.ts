@@ -130,6 +130,25 @@ export const SecretBinding = z.strictObject({
 })
 export type SecretBinding = z.infer<typeof SecretBinding>
 
+/** A host with conditions: what may be asked of it, and which addresses its name may have. */
+export const NetworkEntry = z.strictObject({
+  /** `name`, `*.suffix` or an address, with an optional `:port`. */
+  host: z.string(),
+  /** HTTP methods; every one when left out. Kept where requests can be seen. */
+  methods: z
+    .array(z.string().regex(/^[A-Z]{1,20}$/, 'Expected a method in capitals'))
+    .min(1)
+    .max(32)
+    .optional(),
+  /** Paths of URLs, `/v1/**`; every one when left out. Kept where requests can be seen. */
+  paths: z.array(z.string().startsWith('/')).min(1).max(64).optional(),
+  /** Blocks of addresses that are not for everybody but may be answered for this host. */
+  addresses: z.array(z.string()).min(1).max(32).optional(),
+  /** `any` also lets through TLS that hides or omits its server name, and what is no TLS on 443. */
+  tls: z.enum(['checked', 'any']).optional(),
+})
+export type NetworkEntry = z.infer<typeof NetworkEntry>
+
 /** A policy file (`openexec.policy.yaml`). */
 export const PolicyFile = z.strictObject({
   version: z.literal(1),
@@ -137,7 +156,10 @@ export const PolicyFile = z.strictObject({
   isolation: Isolation.optional(),
   network: z
     .strictObject({
-      allow: z.array(z.string()).max(1000).optional(),
+      allow: z
+        .array(z.union([z.string(), NetworkEntry]))
+        .max(1000)
+        .optional(),
       presets: z.array(z.string()).max(32).optional(),
       deny: z.array(z.string()).max(1000).optional(),
     })
