@@ -21,39 +21,13 @@ const LIST = networkList(
   { mode: 'workspace_write', stage: 's', network: undefined },
 )
 
+// oxfmt-ignore
 const PIECES = [
-  ...['allowed.test', 'api.allowed.test', 'wild.test', '.wild.test', 'a.b.test', 'no.wild.test'],
-  ...['ALLOWED', 'Wild', 'test', 'evil', 'x', 'xn--', 'bcher-kva', 'bücher', '-', '_', '*'],
-  ...[
-    '.',
-    '..',
-    '。',
-    '．',
-    '｡',
-    ':',
-    ':443',
-    ':80',
-    '@',
-    '/',
-    '\\',
-    '?',
-    '#',
-    '%',
-    '%2e',
-    '%00',
-    '%25',
-  ],
-  ...['\0', '\t', '\n', '\r', ' ', '\u00ad', '\u200b', '\u200d', '\u202e', 'ı', 'ſ', 'K', 'ß', '①'],
-  ...[
-    '127.0.0.1',
-    '0x7f.1',
-    '2130706433',
-    '0177.1',
-    '[::1]',
-    '::ffff:127.0.0.1',
-    'fe80::1%eth0',
-    '1',
-  ],
+  'allowed.test', 'api.allowed.test', 'wild.test', '.wild.test', 'a.b.test', 'no.wild.test',
+  'ALLOWED', 'Wild', 'test', 'evil', 'x', 'xn--', 'bcher-kva', 'bücher', '-', '_', '*',
+  '.', '..', '。', '．', '｡', ':', ':443', ':80', '@', '/', '\\', '?', '#', '%', '%2e', '%00',
+  '\0', '\t', '\n', '\r', ' ', '\u00ad', '\u200b', '\u200d', '\u202e', 'ı', 'ſ', 'K', 'ß', '①',
+  '127.0.0.1', '0x7f.1', '2130706433', '0177.1', '[::1]', '::ffff:127.0.0.1', 'fe80::1%eth0', '1',
 ]
 
 test(
