@@ -105,7 +105,8 @@ static uint32_t draw(uint32_t below) {
 }
 
 static const uint8_t TYPES[] = {1,    2,    3,    0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16,
-                                0x17, 0x18, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x40};
+                                0x17, 0x18, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x40,
+                                0x41, 0x42, 0x43, 0x44, 0x45};
 
 /* Something like what an orchestrator says, then spoiled in a few places. */
 static size_t compose(uint8_t *into, size_t room) {
@@ -123,7 +124,8 @@ static size_t compose(uint8_t *into, size_t room) {
     memset(into + at, 0, HEADER_SIZE);
     into[at] = type;
     into[at + 1] = (uint8_t)(type == FRAME_CREDIT ? draw(3) : 0);
-    put_u32(into + at + 4, type < 0x10 ? 0 : draw(4));
+    uint32_t channel = type < 0x10 || type == FRAME_LISTEN ? 0 : draw(4);
+    put_u32(into + at + 4, type > FRAME_LISTEN ? channel | 0x80000000u : channel);
     put_u32(into + at + 8, length);
     for (uint32_t i = 0; i < length; i++) into[at + HEADER_SIZE + i] = (uint8_t)draw(draw(3) ? 3 : 256);
     into[at + HEADER_SIZE + length] = END_BYTE;

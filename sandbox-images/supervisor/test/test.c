@@ -1,5 +1,6 @@
 /* Tests of the parts that need no process: decoder, requests, ring, batch. */
 #define _GNU_SOURCE
+#include "connection.h"
 #include "decode.h"
 #include "errname.h"
 #include "out.h"
@@ -8,9 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int failures;
@@ -128,6 +131,12 @@ static void refuses_what_no_orchestrator_sends(void) {
   refuses("a session frame on a channel", bytes, length);
   length = frame(bytes, FRAME_KILL, 0x80000000u, NULL, 0);
   refuses("a channel of the supervisor's", bytes, length);
+  length = frame(bytes, FRAME_DOOR_CLOSE, 0x7fffffff, NULL, 0);
+  refuses("a connection with a channel of the orchestrator's", bytes, length);
+  length = frame(bytes, FRAME_LISTEN, 0x80000000u, "\0\0\0\0", 4);
+  refuses("a session frame on a connection", bytes, length);
+  length = frame(bytes, FRAME_DOOR_BYTES, 0x80000000u, "12345678", 8);
+  refuses("bytes of a connection that are none", bytes, length);
   length = frame(bytes, FRAME_PING, 0, "123", 3);
   refuses("a short frame", bytes, length);
   length = frame(bytes, FRAME_RESUME, 1, "12345678901234567", 17);
@@ -262,6 +271,59 @@ static void writes_batches_through_a_narrow_pipe(void) {
   free(got);
 }
 
+static struct connection connected(int *client) {
+  struct connection c;
+  int ends[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  connection_init(&c, 0x80000000u, ends[0]);
+  *client = ends[1];
+  return c;
+}
+
+static void a_connection_refuses_what_breaks_its_order(void) {
+  static const uint8_t bytes[DATA_MAX];
+  int client;
+  struct connection c = connected(&client);
+  CHECK(connection_take(&c, 0, bytes, 10));
+  CHECK(!connection_take(&c, 5, bytes, 10));  /* doubles bytes */
+  CHECK(!connection_take(&c, 11, bytes, 10)); /* skips one */
+  CHECK(!connection_credit(&c, 1));           /* was never sent */
+  CHECK(!connection_end(&c, 9));
+  connection_free(&c);
+  c = connected(&client);
+  CHECK(connection_end(&c, 0) && !connection_end(&c, 0) && !connection_take(&c, 0, bytes, 1));
+  CHECK(connection_close(&c) && !connection_close(&c) && !connection_credit(&c, 0));
+  connection_free(&c);
+}
+
+static void a_connection_holds_a_window_and_no_more(void) {
+  static const uint8_t bytes[DATA_MAX];
+  int client;
+  struct connection c = connected(&client);
+  uint64_t sent = 0;
+  for (; sent < DOOR_WINDOW; sent += DATA_MAX) CHECK(connection_take(&c, sent, bytes, DATA_MAX));
+  CHECK(!connection_take(&c, sent, bytes, 1));
+  CHECK(connection_events(&c) == (POLLIN | POLLOUT));
+  connection_free(&c);
+}
+
+/* A socket that nothing is wanted of must not be asked about: it would answer for ever. */
+static void a_connection_rests_when_nothing_can_move(void) {
+  static struct out o;
+  int client;
+  struct connection c = connected(&client);
+  out_drop(&o);
+  CHECK(connection_tell(&c, &o) && connection_events(&c) == POLLIN);
+  shutdown(client, SHUT_WR);
+  connection_move(&c, POLLIN);
+  CHECK(connection_events(&c) == 0);
+  CHECK(connection_compose(&c, &o) && c.told_end && connection_events(&c) == 0 && c.fd >= 0);
+  CHECK(connection_end(&c, 0) && connection_compose(&c, &o) && c.fd < 0 && !c.failed);
+  CHECK(!connection_over(&c) && connection_close(&c) && connection_over(&c));
+  close(client);
+  out_drop(&o);
+}
+
 static void names_errors(void) {
   char name[24];
   errno_name(ENOENT, name, sizeof name);
@@ -280,6 +342,9 @@ int main(void) {
   parses_paths();
   keeps_ring_bytes_until_acknowledged();
   writes_batches_through_a_narrow_pipe();
+  a_connection_refuses_what_breaks_its_order();
+  a_connection_holds_a_window_and_no_more();
+  a_connection_rests_when_nothing_can_move();
   names_errors();
   printf("test: %s\n", failures ? "FAILED" : "all passed");
   return failures != 0;
