@@ -44,6 +44,7 @@ const PACKAGE_OWNERS = {
   yaml: ['schema'],
   'fast-xml-parser': ['actions'],
   'web-tree-sitter': ['context'],
+  'ipaddr.js': ['policy'],
 }
 
 /** The lowest layer that may use the services beside the stack. */

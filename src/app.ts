@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createApi } from './api/index.ts'
 import { createArtifacts } from './artifacts/index.ts'
-import { createEngine, type EnvironmentDeps, loadRun } from './blueprint/index.ts'
+import { createEngine, type EnvironmentDeps, loadRun, presetHosts } from './blueprint/index.ts'
 import { type ContextPacks, createContextPacks } from './context/index.ts'
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
 import type { Config } from './config.ts'
@@ -26,7 +26,14 @@ import {
   trackWork,
 } from './runtime/index.ts'
 import { localEndpoint } from './router/index.ts'
-import { createSandboxes, findEngine, type Sandboxes } from './sandbox/index.ts'
+import {
+  createGateway,
+  createSandboxes,
+  findEngine,
+  INTERNET,
+  type Internet,
+  type Sandboxes,
+} from './sandbox/index.ts'
 import { type Log, OpenExecError, type Run, type RunId } from './schema/index.ts'
 import { countEvents, openState } from './state/index.ts'
 import { createWorkspaces, type Source, type Workspaces } from './workspace/index.ts'
@@ -44,6 +51,8 @@ export interface AppOptions {
   detach: ((run: Run, stateDir: string) => void) | undefined
   /** For a process that lives long: how many sandboxes of each kind wait for their runs. */
   pool?: { low: number; high: number } | undefined
+  /** What sandboxes are let out into; the machine's own network when left out. */
+  internet?: Internet
 }
 
 export interface App {
@@ -164,7 +173,7 @@ interface Shared {
 }
 
 function openRuntime(
-  { log, config }: AppOptions,
+  { log, config, internet = INTERNET }: AppOptions,
   shared: Shared,
 ): { runtime: Runtime; dispose(): void } {
   const { root, now, newId, models } = shared
@@ -179,6 +188,7 @@ function openRuntime(
   const sources = createHandover()
   const environment: EnvironmentDeps = {
     ...base,
+    gateway: createGateway(internet),
     userOf: userFor,
     takeSource: sources.take,
     modelOf: (run, choice) =>
@@ -197,11 +207,13 @@ function openRuntime(
   const checkModelScript = async (scriptFile: string) =>
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const keepSource = sources.keep
+  const presets = () => presetHosts(config.presets)
   const runtime = createRuntime({
     ...base,
     engine,
     keepSource,
     checkModelScript,
+    presets,
     chooseModel: models.choose,
   })
   return {

@@ -2,6 +2,16 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
+/** What the clients of package registries are told here. */
+export interface PresetSources {
+  /** JSON: hosts by the name of a preset. */
+  file: string | undefined
+  home: string
+  npm: string | undefined
+  pypi: string | undefined
+  go: string | undefined
+}
+
 export interface Config {
   /** Where the engine may be named: the variables of the engine's own clients. */
   engine: Readonly<Record<string, string | undefined>>
@@ -22,6 +32,8 @@ export interface Config {
   operatorFile: { path: string; named: boolean }
   /** A server on this machine that is asked where requests belong. */
   router: { url: string | undefined; model: string | undefined }
+  /** Where the hosts of network presets are named. */
+  presets: PresetSources
   /** Where programs such as git are looked for. */
   path: string
   /** Colour and live progress are for people at a terminal. */
@@ -61,6 +73,13 @@ export function readConfig(
     router: Object.freeze({
       url: env['OPENEXEC_ROUTER_URL'],
       model: env['OPENEXEC_ROUTER_MODEL'],
+    }),
+    presets: Object.freeze({
+      file: env['OPENEXEC_PRESETS'],
+      home,
+      npm: env['npm_config_registry'] ?? env['NPM_CONFIG_REGISTRY'],
+      pypi: env['PIP_INDEX_URL'],
+      go: env['GOPROXY'],
     }),
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',

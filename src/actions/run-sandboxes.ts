@@ -3,7 +3,7 @@
  * removed at the end. Every life is in the timeline, every receipt an artifact.
  */
 import type { Artifacts } from '../artifacts/index.ts'
-import { compileConfinement, confinementDigest, type Policy } from '../policy/index.ts'
+import { compileConfinement, confinementDigest, networkList, type Policy } from '../policy/index.ts'
 import {
   type Confinement,
   type NewEvent,
@@ -13,11 +13,13 @@ import {
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
-import type { Sandbox, Sandboxes, SandboxSpec, WarmSandbox } from '../sandbox/index.ts'
+import type { Gateway, Sandbox, Sandboxes, SandboxSpec, WarmSandbox } from '../sandbox/index.ts'
 import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
+import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
 export interface RunSandboxesDeps {
   sandboxes: Sandboxes
+  gateway: Gateway
   state: State
   artifacts: Pick<Artifacts, 'put' | 'record'>
   policy: Policy
@@ -53,6 +55,7 @@ interface Open {
   id: SandboxId
   stage: string
   sandbox: Sandbox
+  egress: SandboxEgress
 }
 
 /** Beyond the wall-clock limit of the run. */
@@ -81,7 +84,8 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
         openOne(deps, { confinement, digest, wish, warm: takeWarm(digest) }, signal)
       open.set(digest, opening)
       try {
-        return (await opening).sandbox
+        const { egress } = await opening
+        return await egress.use(networkList(deps.policy, wish))
       } catch (error) {
         // Another caller may have begun a new one meanwhile.
         if (open.get(digest) === opening) open.delete(digest)
@@ -95,6 +99,7 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
       open.clear()
       const opened = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
       const started = deps.now()
+      await Promise.allSettled(opened.map(({ egress }) => egress.end()))
       const closing = opened.map(({ sandbox }) => sandbox.close())
       const [ends] = await Promise.all([Promise.allSettled(closing), unused?.close()])
       const tookMs = deps.now() - started
@@ -129,7 +134,10 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
     if (deps.place.egress !== undefined) await warm?.openEgress(deps.place.egress)
     refuseOtherImage(deps, sandbox)
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
-    return { id, stage: wish.stage, sandbox }
+    const write = (events: readonly NewEvent[]) =>
+      deps.state.transact((tx) => deps.append(tx, events))
+    const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, write })
+    return { id, stage: wish.stage, sandbox, egress }
   } catch (error) {
     // One that cannot be removed keeps its row, by which it is found later.
     const isGone = await (sandbox?.close() ?? Promise.resolve()).then(

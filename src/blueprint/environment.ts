@@ -14,7 +14,7 @@ import {
 } from '../actions/index.ts'
 import { deniesRead } from '../policy/index.ts'
 import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '../schema/index.ts'
-import type { Sandboxes } from '../sandbox/index.ts'
+import type { Gateway, Sandboxes } from '../sandbox/index.ts'
 import { listSandboxes, removeSandbox, type Db } from '../state/index.ts'
 import {
   diskUsage,
@@ -47,6 +47,7 @@ export interface EnvironmentDeps extends Omit<
 > {
   workspaces: Workspaces
   sandboxes: Sandboxes
+  gateway: Gateway
   /** Whom the workspace of a run belongs to inside. */
   userOf(id: RunId): { uid: number; gid: number }
   /** Throws `no_model_configured`. */
@@ -209,6 +210,7 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
     newId,
     append,
     sandboxes: deps.sandboxes,
+    gateway: deps.gateway,
     policy: frozen.policy,
     runId: run.id,
     place: {

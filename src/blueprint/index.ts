@@ -9,5 +9,6 @@ export { POLICY_FILE, policyFrom } from './policy-file.ts'
 export { PLAN_ARTIFACT, SNAPSHOT_ARTIFACT } from './frozen-run.ts'
 export { loadRun } from './load-run.ts'
 
+export { presetHosts } from './preset-hosts.ts'
 export { type PrepareDeps, type PreparedRun, prepareRun } from './prepare-run.ts'
 export { endIdleRun, pauseIdleRun } from './record-run.ts'

@@ -148,6 +148,7 @@ function lazySandbox(context: ActionContext): ToolContext['sandbox'] {
     removeFile: async (path) => await (await context.sandbox()).removeFile(path),
     list: async (path) => await (await context.sandbox()).list(path),
     stat: async (path) => await (await context.sandbox()).stat(path),
+    openEgress: async () => {},
     close: async () => {},
   }
 }

@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { NO_PROJECT, planProject, type ProjectPlan } from '../actions/index.ts'
 import {
   compileConfinement,
+  expandPresets,
   overridePolicy,
   type Policy,
   policySnapshot,
+  type PresetHosts,
   stageMode,
 } from '../policy/index.ts'
 import { type ModelChoice, OpenExecError, type RunRequest } from '../schema/index.ts'
@@ -33,6 +35,8 @@ export interface PrepareDeps {
   checkModelScript(file: string): Promise<void>
   /** `undefined` when there is none. Throws `config_invalid`, `policy_denied`. */
   chooseModel(wish: ModelWish, signal: AbortSignal): Promise<ModelChoice | undefined>
+  /** Hosts that this machine is configured for. */
+  presets(): PresetHosts
 }
 
 export interface PreparedRun extends FrozenRun {
@@ -57,7 +61,7 @@ export async function prepareRun(
   const facts = begun(deps.sandboxes.facts({ signal }))
   const known = named === undefined ? undefined : begun(deps.sandboxes.image(named, { signal }))
   const source = await sourceOf(deps.workspaces, request, signal)
-  const policy = policyOf(request, source.root)
+  const policy = withPresets(deps, policyOf(request, source.root))
   const plan = planWithModes(shipped, policy)
   refuseUnsupported((await facts).runtimes, { policy, plan })
   const project =
@@ -140,11 +144,16 @@ function policyOf(request: RunRequest, root: string): Policy {
       'confinement_unsupported',
       `Cannot give secrets to the run: ${base.secrets.map(({ name }) => name).join(', ')}`,
       {
-        hint: 'Secrets are attached to network requests, and no network is enforced yet: remove them',
+        hint: 'Nothing attaches secrets to network requests yet: remove them from the policy',
       },
     )
   const { sandbox, timeoutMs } = request
   return overridePolicy(base, { from: 'operator', sandbox, timeoutMs })
+}
+
+/** The machine is asked only where the policy wants to know. */
+function withPresets({ presets }: PrepareDeps, policy: Policy): Policy {
+  return policy.network.presets.length === 0 ? policy : expandPresets(policy, presets())
 }
 
 /** Every stage with the mode it will have. Throws `policy_denied` for one wider than the policy. */

@@ -1,6 +1,6 @@
 import type { RunResult } from '../schema/index.ts'
 import type { Io } from './io.ts'
-import { duration, oneLine, paint, plural, verdictMark } from './print.ts'
+import { bytes, duration, oneLine, paint, plural, verdictMark } from './print.ts'
 
 /** The end of a run for a person, with the commands that look further. */
 export function summaryLines(io: Io, result: RunResult): string[] {
@@ -23,7 +23,33 @@ export function outcomeLines(io: Io, result: RunResult): string[] {
       `  ${plural(files, 'file')} changed, ${plural(insertions, 'insertion')}, ${plural(deletions, 'deletion')}`,
     )
   else if (!lasts) lines.push('  No file changed')
+  lines.push(...networkLines(io, result.network ?? []))
   return lines
+}
+
+const DENIED_SHOWN = 10
+
+/** What was reached in one line; each denial with what would change it. */
+function networkLines(io: Io, network: NonNullable<RunResult['network']>): string[] {
+  const allowed = network.filter(({ decision }) => decision === 'allowed')
+  const refused = network.filter(({ decision }) => decision !== 'allowed')
+  const hosts = [...new Set(allowed.map(({ host }) => host))]
+  const received = allowed.reduce((sum, each) => sum + each.bytes_in, 0)
+  const lines =
+    hosts.length === 0
+      ? []
+      : [
+          `  Network: ${plural(hosts.length, 'host')} reached, ${bytes(received)} received (${oneLine(hosts.join(', '), 200)})`,
+        ]
+  for (const { host, port, decision, rule, remedy } of refused.slice(0, DENIED_SHOWN)) {
+    const what = decision === 'denied' ? 'Denied' : 'Could not connect to'
+    const help = remedy === '' ? '' : `. ${remedy}`
+    lines.push(
+      `  ${paint(io, 'yellow', '⚑')} ${what} ${oneLine(host, 120)}:${port} (${rule})${oneLine(help, 300)}`,
+    )
+  }
+  const more = refused.length - DENIED_SHOWN
+  return more > 0 ? [...lines, `  and ${more} more: openexec events`] : lines
 }
 
 function stageLines(io: Io, stages: RunResult['stages']): string[] {

@@ -16,6 +16,7 @@ export {
   networkList,
   type Permission,
 } from './network.ts'
+export { networkEnv } from './network-env.ts'
 export { overridePolicy, stageMode } from './narrow.ts'
 export { Policy } from './policy.ts'
 export { defaultPolicy, readPolicy } from './read-policy.ts'

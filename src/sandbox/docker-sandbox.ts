@@ -3,6 +3,7 @@
  * first, a command, the container, the engine or the caller's patience, everybody who waits here
  * hears of it in bounded time, and the container does not outlive it.
  */
+import { networkEnv } from '../policy/index.ts'
 import { OpenExecError, type ExecResult, type FileStat, type Receipt } from '../schema/index.ts'
 import { runCommand } from './command-limits.ts'
 import { deferred } from './pipe-deferred.ts'
@@ -44,6 +45,8 @@ export class DockerSandbox implements Sandbox {
   /** Why nothing can be asked any more. */
   #over: OpenExecError | undefined
   #disposing: Promise<void> | undefined
+  /** Where programs find the way out, once there is one. */
+  #egressEnv: Readonly<Record<string, string>> = {}
 
   constructor(deps: DockerSandboxDeps) {
     this.id = deps.id
@@ -63,7 +66,7 @@ export class DockerSandbox implements Sandbox {
   async exec(request: ExecRequest): Promise<ExecResult> {
     this.#assertUsable()
     checkCwd(request.cwd)
-    const whole = { ...request, env: { ...this.#deps.env, ...request.env } }
+    const whole = { ...request, env: { ...this.#deps.env, ...this.#egressEnv, ...request.env } }
     return await this.#whileUsable(
       runCommand(this.#deps.pipe, whole, {
         onStuck: (error) => this.fail(error),
@@ -98,6 +101,7 @@ export class DockerSandbox implements Sandbox {
   async openEgress(onEgress: OnEgress): Promise<void> {
     this.#assertUsable()
     await this.#whileUsable(this.#deps.pipe.openDoor(EGRESS_PORT, onEgress))
+    this.#egressEnv = networkEnv(EGRESS_PORT)
   }
 
   async close(): Promise<void> {

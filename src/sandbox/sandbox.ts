@@ -53,6 +53,11 @@ export interface Sandbox {
   removeFile(path: string): Promise<void>
   list(path: string): Promise<DirectoryEntry[]>
   stat(path: string): Promise<FileStat | undefined>
+  /**
+   * Listens on the sandbox's own loopback from now on, gives what connects there to `onEgress`, and
+   * tells every command of it. Throws `sandbox_failed` where the port is taken inside.
+   */
+  openEgress(onEgress: OnEgress): Promise<void>
   /** Kills and removes the container with its volumes; safe to call twice. */
   close(): Promise<void>
 }

@@ -36,6 +36,22 @@ export const RunResult = z.object({
     }),
   ),
   diff: DiffStat,
+  /** What the run reached and was denied; left out when it asked for nothing. */
+  network: z
+    .array(
+      z.object({
+        host: z.string(),
+        port: z.number().int(),
+        decision: z.enum(['allowed', 'denied', 'failed']),
+        rule: z.string(),
+        /** What to change in the policy, where it is denied and that would help. */
+        remedy: z.string(),
+        connections: z.number().int(),
+        bytes_in: z.number().int(),
+        bytes_out: z.number().int(),
+      }),
+    )
+    .optional(),
 })
 export type RunResult = z.infer<typeof RunResult>
 

@@ -28,10 +28,12 @@ const BLOCK =
 dockerTest('a policy that cannot be kept is refused by name, and no run comes of it', async () => {
   using repository = testRepository()
   const cwd = repository.path
-  using network = policyFile('network: { allow: [registry.example.org] }')
-  const named = await openexec(['run', '--policy', network.file, '--', 'true'], { cwd })
+  using secret = policyFile(
+    'secrets: [{ name: A_TOKEN, from: env, hosts: [a.test], as: { header: Authorization } }]',
+  )
+  const named = await openexec(['run', '--policy', secret.file, '--', 'true'], { cwd })
   expect(named).toMatchObject({ code: 5, stdout: '' })
-  expect(named.stderr).toMatch(/network access to registry\.example\.org[\s\S]*Remove/)
+  expect(named.stderr).toMatch(/secrets to the run: A_TOKEN[\s\S]*emove/)
 
   repository.write('openexec.policy.yaml', 'version: 1\nsandbox: danger_full_access\n')
   const found = await openexec(['run', '--json', '--', 'true'], { cwd })

@@ -91,18 +91,6 @@ dockerTest('a change that policy forbids ends the run and is never applied', asy
   expect(repository.git('status', '--porcelain')).toBe('')
 })
 
-dockerTest('a policy that needs network is refused by name before anything is made', async () => {
-  using repository = sampleRepository()
-  const policy = repository.write('net.yaml', 'version: 1\nnetwork: { allow: [example.com] }\n')
-  const ended = await repository.openexec('run', '--json', '--policy', policy, '--', 'true')
-  expect(ended.code).toBe(5)
-  expect(JSON.parse(ended.stdout)).toMatchObject({
-    error: { code: 'confinement_unsupported', message: expect.stringContaining('example.com') },
-  })
-  const { stdout } = await repository.openexec('ps', '--json')
-  expect(JSON.parse(stdout)).toEqual({ runs: [] })
-})
-
 dockerTest('danger_full_access waits for a person, and goes on when allowed', async () => {
   using repository = sampleRepository()
   const argv = ['--image', 'base', '--sandbox', 'danger_full_access', '--', 'echo', 'allowed']

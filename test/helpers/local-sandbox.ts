@@ -50,6 +50,7 @@ export async function openLocalSandbox(files: Record<string, string>): Promise<L
     },
     exec: (request) => exec(root, request),
     ...fileOperations(root),
+    openEgress: async () => {},
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -5,8 +5,8 @@
  */
 import type { Duplex } from 'node:stream'
 import type { NetworkList } from '../../policy/index.ts'
+import { deferred } from '../pipe-deferred.ts'
 import { createHttpDoor, type HttpDoor } from './http-door.ts'
-import type { EgressLimits } from './limits.ts'
 import { peek } from './peek.ts'
 import { type EgressRecord, Session } from './session.ts'
 import { serveSocks } from './socks-door.ts'
@@ -24,6 +24,8 @@ export interface EgressDoor {
   accept(client: Duplex): void
   /** What may be reached from now on. Connections of the list before are cut. */
   use(list: NetworkList | undefined): void
+  /** Resolves once nothing is open, or after `timeoutMs`. */
+  settled(timeoutMs: number): Promise<void>
 }
 
 export function createEgressDoor(deps: DoorDeps): EgressDoor {
@@ -32,6 +34,7 @@ export function createEgressDoor(deps: DoorDeps): EgressDoor {
   const http = createHttpDoor(deps)
   let current: NetworkList | undefined
   let bytesLeft = limits.bytesMax
+  const followed = new Set<Promise<void>>()
   const spend = (bytes: number) => {
     bytesLeft -= bytes
     return bytesLeft >= 0
@@ -44,6 +47,8 @@ export function createEgressDoor(deps: DoorDeps): EgressDoor {
       }
       const { now, onRecord } = deps
       const session = new Session({ client, list: current, limits, now, onRecord, spend })
+      const over = session.over.then(() => void followed.delete(over))
+      followed.add(over)
       live.add(session)
       session.signal.addEventListener('abort', () => live.delete(session), { once: true })
       void serve(session, { deps, http }).catch(() => session.destroy())
@@ -52,6 +57,13 @@ export function createEgressDoor(deps: DoorDeps): EgressDoor {
       if (list === current) return
       current = list
       for (const session of live) session.destroy()
+    },
+    async settled(timeoutMs) {
+      if (followed.size === 0) return
+      const limit = deferred<void>()
+      const timer = setTimeout(limit.resolve, timeoutMs)
+      await Promise.race([Promise.all(followed), limit.promise])
+      clearTimeout(timer)
     },
   }
 }
@@ -67,5 +79,3 @@ async function serve(
   if (first.bytes[0] === SOCKS_VERSION) await serveSocks(session, { deps, http })
   else http.serve(session)
 }
-
-export type { EgressLimits }

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { NetworkList } from '../../policy/index.ts'
+import { deferred } from '../pipe-deferred.ts'
 import type { EgressLimits } from './limits.ts'
 import type { Refusal } from './way-out.ts'
 
@@ -50,6 +51,8 @@ export class Session {
   #end = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #total: NodeJS.Timeout
+  #following = 0
+  #over = deferred<void>()
 
   constructor(deps: SessionDeps) {
     this.#deps = deps
@@ -59,6 +62,11 @@ export class Session {
     this.#total = setTimeout(() => this.destroy(), deps.limits.connectionMs)
     // Errors of a connection concern nobody else; both ends go.
     deps.client.on('error', () => this.destroy()).on('close', () => this.destroy())
+  }
+
+  /** Resolves once nothing of the connection is left, and everything is recorded. */
+  get over(): Promise<void> {
+    return this.#over.promise
   }
 
   /** Aborted at the end of the connection. */
@@ -93,23 +101,26 @@ export class Session {
   follow(upstream: Socket, about: Pick<EgressRecord, 'via' | 'host' | 'port' | 'rule'>): Followed {
     const startedAt = this.#deps.now()
     let isTold = true
+    this.#following++
     const gone = () => upstream.destroy()
     this.signal.addEventListener('abort', gone, { once: true })
     if (this.signal.aborted) gone()
     upstream.on('error', gone)
     upstream.once('close', () => {
       this.signal.removeEventListener('abort', gone)
-      if (!isTold) return
-      this.#deps.onRecord({
-        ...about,
-        stage: this.list.stage,
-        outcome: 'allowed',
-        reason: '',
-        remedy: '',
-        bytesOut: upstream.bytesWritten,
-        bytesIn: upstream.bytesRead,
-        durationMs: Math.round(this.#deps.now() - startedAt),
-      })
+      this.#following--
+      if (isTold)
+        this.#deps.onRecord({
+          ...about,
+          stage: this.list.stage,
+          outcome: 'allowed',
+          reason: '',
+          remedy: '',
+          bytesOut: upstream.bytesWritten,
+          bytesIn: upstream.bytesRead,
+          durationMs: Math.round(this.#deps.now() - startedAt),
+        })
+      this.#settle()
     })
     return { drop: () => void (isTold = false) }
   }
@@ -126,5 +137,10 @@ export class Session {
     this.disarm()
     clearTimeout(this.#total)
     this.client.destroy()
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#end.signal.aborted && this.#following === 0) this.#over.resolve()
   }
 }

@@ -144,7 +144,7 @@ function aboutOf({ host, port, rule }: Permission) {
 
 function codeOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
-  return 'unknown error'
+  return error instanceof Error ? error.name : 'unknown error'
 }
 
 function no<T>(refusal: Refusal): Found<T> {
