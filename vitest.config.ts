@@ -29,7 +29,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'docker',
-          include: ['test/{docker,escape}/**/*.test.ts'],
+          include: ['test/{docker,egress,escape}/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // Most of a test is waiting for the engine.

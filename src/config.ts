@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 /** What the clients of package registries are told here. */
-export interface PresetSources {
+interface PresetSources {
   /** JSON: hosts by the name of a preset. */
   file: string | undefined
   home: string

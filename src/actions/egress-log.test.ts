@@ -28,7 +28,10 @@ test('createEgressLog() adds up what is decided alike, and tells it in one order
       type: 'egress',
       stage: 'test',
       payload: {
-        ...{ host: 'a.test', port: 443, via: 'tunnel', decision: 'allowed' },
+        host: 'a.test',
+        port: 443,
+        via: 'tunnel',
+        decision: 'allowed',
         rule: 'network.allow: a.test',
       },
       volatile: { connections: 2, bytes_in: 4, bytes_out: 2, duration_ms: 6 },

@@ -1,6 +1,6 @@
 export { checkChangedPaths } from './changed-paths.ts'
 export { compileConfinement, confinementDigest } from './confinement.ts'
-export { canonicalHost, type Host } from './host.ts'
+export { canonicalHost } from './host.ts'
 export { deniesRead } from './deny-read.ts'
 export { type AddressClass, classifyAddress } from './address.ts'
 export { evaluate } from './evaluate.ts'
@@ -10,8 +10,6 @@ export {
   decideNetwork,
   decideRequest,
   namesAddress,
-  type Denial,
-  type NetworkDecision,
   type NetworkList,
   networkList,
   type Permission,

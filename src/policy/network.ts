@@ -24,7 +24,7 @@ export interface NetworkList {
   readonly narrowed: readonly HostPattern[] | undefined
 }
 
-export interface Denial {
+interface Denial {
   allow: false
   /** As it is shown: canonical where it could be read, else cut and escaped. */
   host: string

@@ -31,6 +31,8 @@ export interface TestInternet extends AsyncDisposable {
   /** Requests that arrived, as `METHOD host url`. */
   arrived: string[]
   records: EgressRecord[]
+  /** Bytes that came to the TLS servers. */
+  tlsBytes: number
   /** Resolves once no connection is open any more. */
   idle(): Promise<void>
   door(list: NetworkList | undefined, limits?: Partial<EgressLimits>): EgressDoor
@@ -65,6 +67,7 @@ export async function testInternet(): Promise<TestInternet> {
     asked: [],
     arrived: [],
     records: [],
+    tlsBytes: 0,
     async idle() {
       while (sockets.size > 0) {
         const [socket] = sockets
@@ -88,7 +91,9 @@ export async function testInternet(): Promise<TestInternet> {
   const answer =
     (scheme: string): RequestListener =>
     (request, response) => {
-      internet.arrived.push(`${scheme} ${request.method} ${request.headers.host} ${request.url}`)
+      const changes = request.headers.upgrade === undefined ? '' : ' upgrade'
+      const { host } = request.headers
+      internet.arrived.push(`${scheme} ${request.method} ${host} ${request.url}${changes}`)
       const parts: Buffer[] = []
       request.on('data', (part: Buffer) => parts.push(part))
       request.on('end', () => {
@@ -105,6 +110,9 @@ export async function testInternet(): Promise<TestInternet> {
     web.emit('connection', socket),
   )
   const web = createHttpServer(answer('https'))
+  https.on('connection', (socket: Socket) =>
+    socket.once('close', () => void (internet.tlsBytes += socket.bytesRead)),
+  )
   const tls = await started(https)
   const echo = await started(createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)))
   for (const address of Object.values(ADDRESS)) {

@@ -5,7 +5,7 @@
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
-export interface Certified {
+interface Certified {
   /** PKCS 8, PEM */
   key: string
   /** PEM */
@@ -49,7 +49,11 @@ export function createAuthority(
   const validity = { from: now - BACKDATED_MS, to: now + days * DAY_MS }
   const keyId = keyIdOf(keys.publicKey)
   const certificate = certify({
-    ...{ issuer: name, subject: name, keys, signer: keys.privateKey, validity },
+    issuer: name,
+    subject: name,
+    keys,
+    signer: keys.privateKey,
+    validity,
     extensions: [
       extension(OID.basicConstraints, true, sequence(boolean(true), integer(Buffer.from([0])))),
       // Signs certificates and nothing else.
@@ -62,7 +66,11 @@ export function createAuthority(
     issue(host) {
       const own = newKeys()
       const leaf = certify({
-        ...{ issuer: name, subject: host, keys: own, signer: keys.privateKey, validity },
+        issuer: name,
+        subject: host,
+        keys: own,
+        signer: keys.privateKey,
+        validity,
         extensions: [
           extension(OID.basicConstraints, true, sequence()),
           extension(OID.keyUsage, true, tlv(0x03, Buffer.from([7, 0x80]))),
