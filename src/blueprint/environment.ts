@@ -32,7 +32,6 @@ import { performStage } from './perform-stage.ts'
 import { openRunPlace } from './run-place.ts'
 import { createdEvent } from './workspace-event.ts'
 import type { StageDeps } from './stage-scope.ts'
-import { createdEvent } from './workspace-created.ts'
 
 export interface EnvironmentDeps extends Omit<
   StageDeps,

@@ -8,7 +8,7 @@ const open = runWorlds()
 const LOOK = 'id -u; git log --oneline | wc -l; git status --porcelain; cat a b; ls -a; touch made'
 const FILES = { a: 'one\n', 'dir/b.sh': '#!/bin/sh\n' }
 
-const openPooled = () => open({ ...FILES, b: 'b\n' }, undefined, { low: 1, high: 1 })
+const openPooled = () => open({ ...FILES, b: 'b\n' }, undefined, { pool: { low: 1, high: 1 } })
 
 /** Until as many wait as the high mark says. */
 async function filled(world: RunWorld): Promise<void> {

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
-import { type App, openApp } from '../../src/app.ts'
+import { type App, type AppOptions, openApp } from '../../src/app.ts'
 import { bodyOf, type Client, createClient } from '../../src/cli/client.ts'
 import { followRun } from '../../src/cli/follow.ts'
 import { type Config, readConfig } from '../../src/config.ts'
@@ -28,6 +28,8 @@ export interface EndedRun {
   /** Verdicts as `stage.attempt verdict reason`. */
   ends: string[]
 }
+
+type GivenToApp = Pick<AppOptions, 'pool' | 'internet'>
 
 export interface RunWorld {
   repo: string
@@ -63,7 +65,7 @@ export interface RunWorld {
 export function runWorlds(): (
   files?: Record<string, string>,
   endpoint?: string,
-  pool?: { low: number; high: number },
+  given?: GivenToApp,
 ) => Promise<RunWorld> {
   const worlds: RunWorld[] = []
   afterEach(async () => {
@@ -74,8 +76,8 @@ export function runWorlds(): (
       if (left.length > 0) throw new Error(`Left behind: ${left.join('; ')}`)
     }
   }, 60_000)
-  return async (files = { 'README.md': '# test\n' }, endpoint, pool) => {
-    const world = openWorld(files, endpoint, pool)
+  return async (files = { 'README.md': '# test\n' }, endpoint, given = {}) => {
+    const world = openWorld(files, endpoint, given)
     worlds.push(world)
     return world
   }
@@ -84,7 +86,7 @@ export function runWorlds(): (
 function openWorld(
   files: Record<string, string>,
   endpoint: string | undefined,
-  pool: { low: number; high: number } | undefined,
+  given: GivenToApp,
 ): RunWorld {
   const repo = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'openexec-run-')))
   const git = (...args: string[]) =>
@@ -113,7 +115,7 @@ function openWorld(
       log: { info: () => {}, warn: (line) => warnings.push(line) },
       signal: stop.signal,
       detach: undefined,
-      pool,
+      ...given,
     })
   let app = open()
   const client = createClient('http://test.internal', (input, init) => app.fetch(input, init))

@@ -12,6 +12,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { createServer as createTlsServer } from 'node:tls'
 import { createEgressDoor, type DoorDeps, type EgressDoor } from '../../src/sandbox/egress/door.ts'
 import { EGRESS_LIMITS, type EgressLimits } from '../../src/sandbox/egress/limits.ts'
+import type { Internet } from '../../src/sandbox/egress/gateway.ts'
 import type { EgressRecord } from '../../src/sandbox/egress/session.ts'
 import { classifyAddress, networkList, type NetworkList } from '../../src/policy/index.ts'
 import { readPolicy } from '../../src/policy/index.ts'
@@ -35,6 +36,8 @@ export interface TestInternet extends AsyncDisposable {
   tlsBytes: number
   /** Resolves once no connection is open any more. */
   idle(): Promise<void>
+  /** For a whole program. */
+  internet: Internet
   door(list: NetworkList | undefined, limits?: Partial<EgressLimits>): EgressDoor
   /** A port on loopback that leads to a door, as a sandbox's would. */
   listen(door: EgressDoor): Promise<number>
@@ -61,6 +64,11 @@ export async function testInternet(): Promise<TestInternet> {
     return (server.address() as AddressInfo).port
   }
   const internet: TestInternet = {
+    internet: {
+      resolve: (name) => resolve(internet, name),
+      dial: (address, port, signal) => dial(internet, `${address}:${port}`, signal),
+      classify,
+    },
     names: new Map(),
     routes: new Map(),
     dialled: [],
@@ -125,28 +133,32 @@ export async function testInternet(): Promise<TestInternet> {
   return internet
 }
 
-function doorDeps(internet: TestInternet, limits: EgressLimits): DoorDeps {
-  return {
-    limits,
-    now: () => performance.now(),
-    onRecord: (record) => void internet.records.push(record),
-    resolve: async (name) => {
-      internet.asked.push(name)
-      const answers = internet.names.get(name)
-      if (answers !== undefined) return answers()
-      throw Object.assign(new Error(`No such name "${name}"`), { code: 'ENOTFOUND' })
-    },
-    dial: async (address, port, signal) => {
-      const target = `${address}:${port}`
-      internet.dialled.push(target)
-      const there = internet.routes.get(target)
-      if (there === undefined)
-        throw Object.assign(new Error(`Nothing at ${target}`), { code: 'ECONNREFUSED' })
-      const socket = connect({ host: '127.0.0.1', port: there, allowHalfOpen: true, noDelay: true })
-      signal.addEventListener('abort', () => socket.destroy(), { once: true })
-      await once(socket, 'connect')
-      return socket
-    },
-    classify: (address) => classifyAddress(address, ['20.0.0.200']),
-  }
+function doorDeps({ internet, records }: TestInternet, limits: EgressLimits): DoorDeps {
+  const onRecord = (record: EgressRecord) => void records.push(record)
+  return { ...internet, limits, now: () => performance.now(), onRecord }
+}
+
+/** The real classification; one address is taken for the machine's own. */
+const classify = (address: string) => classifyAddress(address, ['20.0.0.200'])
+
+async function resolve({ asked, names }: TestInternet, name: string): Promise<readonly string[]> {
+  asked.push(name)
+  const answers = names.get(name)
+  if (answers !== undefined) return answers()
+  throw Object.assign(new Error(`No such name "${name}"`), { code: 'ENOTFOUND' })
+}
+
+async function dial(
+  { dialled, routes }: TestInternet,
+  target: string,
+  signal: AbortSignal,
+): Promise<Socket> {
+  dialled.push(target)
+  const there = routes.get(target)
+  if (there === undefined)
+    throw Object.assign(new Error(`Nothing at ${target}`), { code: 'ECONNREFUSED' })
+  const socket = connect({ host: '127.0.0.1', port: there, allowHalfOpen: true, noDelay: true })
+  signal.addEventListener('abort', () => socket.destroy(), { once: true })
+  await once(socket, 'connect')
+  return socket
 }

@@ -88,6 +88,8 @@ async function answer(
   { request, response }: { request: IncomingMessage; response: ServerResponse },
 ): Promise<void> {
   const { session } = one
+  // Programs use one connection to a proxy for many hosts; each of them gets one of its own.
+  if (!one.isInside) response.shouldKeepAlive = false
   const wish = one.isInside ? insideWish(one, request) : readWish(request)
   if (wish === undefined) return sayNo(response, 400, BAD_REQUEST)
   if (!hostMatches(request, wish)) return refuse(one, response, hostDiffers(wish))

@@ -1,0 +1,72 @@
+/** What policy and stages say of the network, through the whole program. */
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { dockerTest } from '../helpers/docker.ts'
+import { runWorlds } from '../helpers/run-world.ts'
+import { testInternet, type TestInternet } from '../helpers/test-internet.ts'
+
+let internet: TestInternet
+beforeAll(async () => {
+  internet = await testInternet()
+})
+afterAll(() => internet[Symbol.asyncDispose]())
+
+const POLICY = 'version: 1\nnetwork: { allow: [allowed.test, "*.other.test"] }\n'
+const ASK =
+  'curl -sS -o /dev/null -o /dev/null -w "%{http_code} " http://allowed.test/x http://evil.test/y; true'
+const BLUEPRINT = `version: 1
+name: net
+description: Open for one stage, closed for the next
+stages:
+  - { id: open, type: deterministic, action: run_command, with: { argv: [sh, -c, '${ASK}'] }, network: [allowed.test] }
+  - { id: closed, type: deterministic, action: run_command, with: { argv: [sh, -c, '${ASK}'] }, network: [] }
+`
+
+describe('runs with a network', () => {
+  const open = runWorlds()
+
+  dockerTest('a stage reaches what it names, the next one nothing, in one container', async () => {
+    const world = await open(undefined, undefined, internet)
+    world.write('net.yaml', BLUEPRINT)
+    world.write('net.policy.yaml', POLICY)
+    const ended = await world.run({
+      blueprint: join(world.repo, 'net.yaml'),
+      policyFile: join(world.repo, 'net.policy.yaml'),
+      image: 'base',
+    })
+    expect(ended.ends).toEqual(['open.1 succeeded', 'closed.1 succeeded'])
+    expect(ended.stdout).toBe('200 403 403 403 ')
+    expect(ended.types.filter((type) => type === 'sandbox_started')).toHaveLength(1)
+    expect(internet.arrived).toEqual(['http GET allowed.test /x'])
+    const told = ended.events
+      .filter(({ type }) => type === 'egress')
+      .map(({ stage, payload }) => [stage, payload['host'], payload['decision'], payload['rule']])
+    expect(told).toEqual([
+      ['open', 'allowed.test', 'allowed', 'network.allow: allowed.test'],
+      ['open', 'evil.test', 'denied', 'builtin:host-unlisted'],
+      ['closed', 'allowed.test', 'denied', 'stage:network'],
+      ['closed', 'evil.test', 'denied', 'builtin:host-unlisted'],
+    ])
+    expect(ended.result.network).toContainEqual(
+      expect.objectContaining({
+        host: 'evil.test',
+        port: 80,
+        decision: 'denied',
+        remedy: 'Add to network.allow: "evil.test"',
+        connections: 2,
+      }),
+    )
+    // Neither path nor query is ever kept.
+    expect(JSON.stringify(ended.events.filter(({ type }) => type === 'egress'))).not.toContain('/x')
+  })
+
+  dockerTest(
+    'a run without a network has no listener and no proxy in its environment',
+    async () => {
+      const world = await open(undefined, undefined, internet)
+      const ended = await world.shell('env | grep -ic proxy; nc -z 127.0.0.1 3128 || echo closed')
+      expect(ended.stdout).toBe('0\nclosed\n')
+      expect(ended.result.network).toBeUndefined()
+    },
+  )
+})
