@@ -133,7 +133,7 @@ function beyond(seen: readonly string[], expected: readonly string[]): string[] 
 /** Whether the first answer was a yes; what came of it is seen at the other end. */
 function isGranted(answer: string, bytes: Buffer): boolean {
   if (bytes[0] === 5) return answer.length > 3 && answer.charCodeAt(3) === 0
-  return /^HTTP\/1\.1 2/.test(answer)
+  return answer.startsWith('HTTP/1.1 2')
 }
 
 // oxfmt-ignore
