@@ -94,10 +94,18 @@ export function viewEvent(messages: number, elided: readonly string[]): NewEvent
   return { type: 'context_view', payload: { messages, elided: [...elided] } }
 }
 
-/** Sha256 of a value as JSON; texts as they are. Equal values made in the same way are equal. */
+/** Sha256 of a value as canonical JSON; texts as they are, and what has no canonical form as it is. */
 function hashOf(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  const text = typeof value === 'string' ? value : jsonOf(value)
   return createHash('sha256').update(text).digest('hex')
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return canonicalJson(value)
+  } catch {
+    return JSON.stringify(value)
+  }
 }
 
 /** Small arguments as they are; large ones, and numbers JSON cannot carry exactly, by hash. */
@@ -114,10 +122,13 @@ function eventArgs(args: JsonValue): JsonValue {
   }
 }
 
-function failurePayload({ class: failureClass, status, message }: ModelFailure) {
+function failurePayload({ class: failureClass, status, message, ...rest }: ModelFailure) {
+  const { charged, retryAfterMs } = rest
   return {
     class: failureClass,
+    charged,
     ...(status === undefined ? {} : { status }),
+    ...(retryAfterMs === undefined ? {} : { retry_after_ms: Math.round(retryAfterMs) }),
     message: message.slice(0, MESSAGE_MAX),
   }
 }

@@ -1,11 +1,20 @@
 /** What an agent stage needs and what comes of it; `agent.ts` runs it. */
 import type { ContextPack, NewEvent, Reason, Usage, Verdict } from '../schema/index.ts'
 import type { Model, RetryPolicy } from '../model/index.ts'
-import type { ToolContext } from '../tools/index.ts'
+import { runCall, settleCall, type ToolContext } from '../tools/index.ts'
 import type { AgentLimits, Budget, Spend } from './budget.ts'
+
+/** How a call that passed every check is performed; a replay answers from the record instead. */
+export interface CallPort {
+  run: typeof runCall
+  settle: typeof settleCall
+}
+
+export const REAL_CALLS: CallPort = { run: runCall, settle: settleCall }
 
 export interface AgentDeps {
   model: Model
+  calls: CallPort
   /** With the one toolset of the stage; its signal is narrowed to the stage's. */
   tools: ToolContext
   /** Stage and attempt are filled in already. */

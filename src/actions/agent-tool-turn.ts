@@ -6,8 +6,6 @@
 import {
   type PreparedCall,
   prepareCall,
-  runCall,
-  settleCall,
   TOOLS,
   type ToolCall,
   type ToolContext,
@@ -34,7 +32,7 @@ export interface ToolTurn {
 
 /** Throws what makes the stage impossible. */
 export async function runToolTurn(
-  deps: Pick<AgentDeps, 'record'> & { tools: ToolContext; budget: Budget },
+  deps: Pick<AgentDeps, 'record' | 'calls'> & { tools: ToolContext; budget: Budget },
   calls: readonly ToolCall[],
 ): Promise<ToolTurn> {
   const turn: ToolTurn = { done: [], exceeded: undefined }
@@ -79,7 +77,7 @@ interface Started {
 }
 
 async function runGroup(
-  { tools, budget }: { tools: ToolContext; budget: Budget },
+  { tools, budget, calls }: Pick<AgentDeps, 'calls'> & { tools: ToolContext; budget: Budget },
   group: readonly ToolCall[],
   take: (call: ToolCall, result: ToolResult) => void,
 ): Promise<{ taken: number; exceeded: Exceeded | undefined }> {
@@ -93,13 +91,13 @@ async function runGroup(
       started.push(next)
     }
     const running = started.map(({ prepared }) =>
-      prepared.ok ? runCall(tools, prepared) : undefined,
+      prepared.ok ? calls.run(tools, prepared) : undefined,
     )
     // All are waited for before the first failure is thrown, so that none runs on unseen.
     await Promise.allSettled(running.filter((run) => run !== undefined))
     for (const [index, { call, prepared, reservation, room }] of started.entries()) {
       const run = await running[index]
-      const result = run === undefined ? undefined : await settleCall(tools, run)
+      const result = run === undefined ? undefined : await calls.settle(tools, run)
       const answer = result ?? (prepared.ok ? notRun(call, 'It was not run') : prepared.result)
       // A refusal is our own words, not output that a model could make grow.
       const outputBytes =

@@ -22,6 +22,7 @@ export function transcriptOf(
       attempt,
       provider: model.provider,
       model: model.model,
+      price: model.price,
       toolset: tools.toolset.name,
       tools: toolSpecs(tools.toolset),
       system,

@@ -7,6 +7,7 @@ export type {
   StageRecord,
 } from './action.ts'
 export { runAgentStage } from './agent.ts'
+export { type AgentResult, type CallPort, REAL_CALLS } from './agent-stage.ts'
 export { boundsOfLimits, createBudget, NO_SPEND, type Spend } from './budget.ts'
 export { executeAction } from './execute.ts'
 export { askPolicy, shortResource } from './gate.ts'

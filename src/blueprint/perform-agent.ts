@@ -4,10 +4,12 @@ import {
   type ActionContext,
   createBudget,
   boundsOfLimits,
+  type AgentResult,
+  REAL_CALLS,
   runAgentStage,
 } from '../actions/index.ts'
 import { DEFAULT_RETRY, seededRandom } from '../model/index.ts'
-import { ContextPack } from '../schema/index.ts'
+import { ContextPack, type Verdict } from '../schema/index.ts'
 import { type ActionOutcome, findToolset, type ToolContext } from '../tools/index.ts'
 import { verdictOf } from './outcome.ts'
 import { type AgentOutcome, recordedAction } from './recorded-action.ts'
@@ -27,6 +29,7 @@ export async function performAgent(
   const result = await runAgentStage(
     {
       model,
+      calls: REAL_CALLS,
       tools: toolContext(scope, stage),
       record: context.record,
       saveTranscript: async (name, content) =>
@@ -63,15 +66,19 @@ export async function performAgent(
     },
   )
   const { reason, detail, spent } = result
-  // What another attempt would meet again is no crash, whoever noticed it.
-  const isError = result.verdict === 'error' && reason !== undefined
-  const status = isError ? verdictOf({ status: 'failed', reason, detail }) : result.verdict
+  const status = agentVerdict(result)
   const artifacts = status === 'succeeded' ? [await savePatch(context)] : []
   return { status, reason, summary: detail, artifacts, spent }
 }
 
-async function contextPack(
-  context: ActionContext,
+/** What another attempt would meet again is no crash, whoever noticed it. */
+export function agentVerdict({ verdict, reason, detail }: AgentResult): Verdict {
+  const isError = verdict === 'error' && reason !== undefined
+  return isError ? verdictOf({ status: 'failed', reason, detail }) : verdict
+}
+
+export async function contextPack(
+  context: Pick<ActionContext, 'readArtifact'>,
   stage: AgentPlanStage,
 ): Promise<ContextPack | undefined> {
   if (!stage.inputs.includes('context_pack')) return undefined
@@ -79,7 +86,10 @@ async function contextPack(
   return found && ContextPack.parse(JSON.parse(new TextDecoder().decode(found.content)))
 }
 
-async function inputTexts(context: ActionContext, stage: AgentPlanStage) {
+export async function inputTexts(
+  context: Pick<ActionContext, 'readArtifact'>,
+  stage: AgentPlanStage,
+) {
   const names = stage.inputs.filter((name) => name !== 'context_pack')
   const found = await Promise.all(
     names.map(async (name) => ({ name, value: await context.readArtifact(name) })),

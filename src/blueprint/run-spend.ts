@@ -13,16 +13,23 @@ const Asked = z.object({ usage: Usage.optional(), retry: z.unknown().optional() 
 const Called = z.object({ output_bytes: z.number().optional() })
 
 export function spentOfRun(db: Db, runId: RunId): Spend {
+  return spentOf((type) => readEventsOfType(db, runId, type))
+}
+
+/** The same of events that somebody else has read. */
+export function spentOf(
+  eventsOfType: (type: 'step_completed' | 'model_invocation' | 'tool_call') => readonly Event[],
+): Spend {
   const whole = new Map<string, Spend>()
-  for (const event of readEventsOfType(db, runId, 'step_completed')) {
+  for (const event of eventsOfType('step_completed')) {
     const spent = Spent.safeParse(event.volatile).data?.spent
     if (spent !== undefined) whole.set(attemptOf(event), { ...NO_SPEND, ...spent })
   }
   const isCut = (event: Event) => !whole.has(attemptOf(event))
   return [
     ...whole.values(),
-    ...readEventsOfType(db, runId, 'model_invocation').filter(isCut).map(asked),
-    ...readEventsOfType(db, runId, 'tool_call').filter(isCut).map(called),
+    ...eventsOfType('model_invocation').filter(isCut).map(asked),
+    ...eventsOfType('tool_call').filter(isCut).map(called),
   ].reduce(sum, NO_SPEND)
 }
 

@@ -3,6 +3,7 @@ import { Command, type CommanderError } from 'commander'
 import { readFileSync } from 'node:fs'
 import { OpenExecError } from '../schema/index.ts'
 import type { CommandContext } from './command-context.ts'
+import { registerAudit } from './commands/audit.ts'
 import { registerCatalog } from './commands/catalog.ts'
 import { registerContext } from './commands/context.ts'
 import { registerControl } from './commands/control.ts'
@@ -24,7 +25,7 @@ Start with:
 
 Results go to stdout, everything else to stderr; --json prints one JSON object instead.
 Environment: DOCKER_HOST or DOCKER_CONTEXT name the engine, OPENEXEC_STATE a state directory,
-OPENEXEC_MODEL_SCRIPT a script of the model,
+OPENEXEC_MODEL a model and OPENEXEC_MODEL_SCRIPT a script of one,
 OPENEXEC_ROUTER_URL and OPENEXEC_ROUTER_MODEL a local server that helps \`route\`; NO_COLOR switches colours off.`
 
 /** Throws a `CommanderError` where help or the version was shown, `OpenExecError` otherwise. */
@@ -49,6 +50,7 @@ export function createProgram(context: CommandContext): Command {
   registerRead(program, context)
   registerTimeline(program, context)
   registerResults(program, context)
+  registerAudit(program, context)
   registerControl(program, context)
   registerContext(program, context)
   registerRoute(program, context)

@@ -51,6 +51,11 @@ export function replayHashOf(body: EventBody, prev: string, texts: EventTexts): 
   ])
 }
 
+/** Replay hash of an event that follows one with the replay hash `before`. */
+export function chainHash(body: EventBody, before: string): string {
+  return replayHashOf(body, before, eventTexts(body))
+}
+
 export function auditHashOf(body: Omit<Event, 'hash'>, texts: EventTexts): string {
   return hashMembers([
     ['attempt', body.attempt],

@@ -20,6 +20,7 @@ import { CHAIN_START, type EventBody, type EventTexts, eventTexts, sealEvent } f
 import { createMirrorQueue } from './mirror-queue.ts'
 import type { Redactor } from './redact.ts'
 import type { TimelineCheck } from './verify.ts'
+import { type CopyCheck, verifyCopy } from './verify-copy.ts'
 import { verifyStored } from './verify-stored.ts'
 
 /** Bytes of canonical JSON, of the payload and of the volatile part each. */
@@ -48,6 +49,8 @@ export interface Timeline {
   follow(runId: RunId, options: FollowOptions): AsyncGenerator<Event>
   /** Recomputes the chains of a run from what is stored. */
   verify(runId: RunId): TimelineCheck
+  /** Holds the JSONL copy against what is stored; `undefined` where no copies are made. */
+  verifyCopy(runId: RunId): CopyCheck | undefined
   /** Wakes all followers and writes what the files lack; the state must still be open. */
   [Symbol.dispose](): void
 }
@@ -83,6 +86,11 @@ export function createTimeline({ state, now, redactorOf, mirror }: TimelineDeps)
     read: (runId, options) => readEvents(state.db, runId, options),
     follow: (runId, options) => follow({ state, bell }, runId, options),
     verify: (runId) => verifyStored(state.db, runId),
+    verifyCopy(runId) {
+      // What this process has yet to write is no difference.
+      files?.flush()
+      return mirror && verifyCopy({ state, runsDir: mirror.runsDir }, runId)
+    },
     [Symbol.dispose]: () => {
       bell[Symbol.dispose]()
       files?.flush()

@@ -81,7 +81,7 @@ export function keyOf({ method, path, body }: Request): string {
 /** Bounded, so that no text takes long. */
 const VOLATILE: readonly [pattern: RegExp, stands: string][] = [
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?/g, '<date>'],
-  [/\b(?:run|step|call|art|appr|sbx|task|ses)_[a-z2-7]{16}\b/g, '<id>'],
+  [/\b(?:run|step|call|art|appr|sbx|task|ses)_[0-9a-z]{16}\b/g, '<id>'],
   [/\b[0-9a-f]{64}\b/g, '<sha256>'],
   [/\b\d{1,12}(?:\.\d{1,12})?\s?(?:ms|µs|ns|s|seconds?|minutes?)\b/g, '<duration>'],
   [/(\bduration_ms:? )\d{1,12}(?:\.\d{1,12})?/g, '$1<duration>'],

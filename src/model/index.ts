@@ -1,5 +1,6 @@
-export { FAILURE_TABLE, modelError, type ModelFailure, modelFailure } from './errors.ts'
-export type { Model, ModelOutcome } from './model.ts'
+export { modelError, type ModelFailure, modelFailure } from './errors.ts'
+export { FAILURE_TABLE, type ModelFailureClass } from './errors.ts'
+export { DEFAULT_WINDOW, type Model, type ModelOutcome } from './model.ts'
 export type { ModelWish } from './choose.ts'
 export { createModels, type Models } from './models.ts'
 export { PRICE_TABLE, priceTableHash, worstCostMicroUsd } from './prices.ts'

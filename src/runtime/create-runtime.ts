@@ -29,6 +29,7 @@ import {
   type State,
 } from '../state/index.ts'
 import { ask, type Origin } from './ask.ts'
+import { auditRun, replayOf } from './audit.ts'
 import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
@@ -114,6 +115,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     },
     readFile: (id, path) => readRunFile(deps, id, path),
     ...changesOf(deps),
+    audit: (id) => auditRun(deps, id),
+    replay: (id) => replayOf(deps, id),
     cancel: async (id) => cancelRun(deps, id),
     decide: async (id, decision) => decideRun(deps, id, decision),
     recover: ({ signal }) => recoverRuns(deps, signal),

@@ -6,9 +6,11 @@ import type {
   Artifact,
   Asked,
   AskRequest,
+  AuditReport,
   DiffStat,
   Event,
   Plan,
+  ReplayReport,
   Run,
   RunId,
   RunRequest,
@@ -92,6 +94,10 @@ export interface Runtime {
   /** A file as the run left it, as far as policy lets it be read. Throws `not_found`. */
   readFile(id: RunId, path: string): Promise<Uint8Array>
   diff(id: RunId, format: DiffFormat): Promise<{ stat: DiffStat; text: Uint8Array }>
+  /** Recomputes both chains, and holds copy and artifacts against what is stored. */
+  audit(id: RunId): Promise<AuditReport>
+  /** Goes through the record of an ended run again, without engine, model or network. */
+  replay(id: RunId): Promise<ReplayReport>
   /** Brings the run's changes into the user's checkout, all or nothing. Throws `conflict` with the list. */
   apply(id: RunId, options: { signal: AbortSignal }): Promise<DiffStat>
   /**

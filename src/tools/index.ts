@@ -4,6 +4,7 @@ export {
   callTool,
   type PreparedCall,
   prepareCall,
+  type RunCall,
   runCall,
   settleCall,
   type ToolCall,

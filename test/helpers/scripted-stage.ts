@@ -9,7 +9,12 @@ import {
   NO_SPEND,
 } from '../../src/actions/budget.ts'
 import { runAgentStage } from '../../src/actions/agent.ts'
-import type { AgentDeps, AgentRequest, AgentResult } from '../../src/actions/agent-stage.ts'
+import {
+  type AgentDeps,
+  type AgentRequest,
+  type AgentResult,
+  REAL_CALLS,
+} from '../../src/actions/agent-stage.ts'
 import { DEFAULT_RETRY, type Model, seededRandom } from '../../src/model/index.ts'
 import { Script } from '../../src/model/script.ts'
 import { createScriptedModel } from '../../src/model/scripted.ts'
@@ -64,6 +69,7 @@ export async function runStage(
   })
   const deps: AgentDeps = {
     model,
+    calls: REAL_CALLS,
     tools: world.context,
     record: (event) => events.push(event),
     async saveTranscript(_name, bytes) {

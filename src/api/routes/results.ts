@@ -54,6 +54,12 @@ export function resultRoutes({ runtime }: { runtime: Runtime }) {
         'x-content-type-options': 'nosniff',
       })
     })
+    .get('/:id/audit', ById, async (c) =>
+      c.json(await runtime.audit(runtime.find(c.req.valid('param').id).id)),
+    )
+    .get('/:id/replay', ById, async (c) =>
+      c.json(await runtime.replay(runtime.find(c.req.valid('param').id).id)),
+    )
     .post('/:id/apply', ById, async (c) => {
       const run = runtime.find(c.req.valid('param').id)
       return c.json(await runtime.apply(run.id, { signal: c.req.raw.signal }))
