@@ -108,28 +108,14 @@ async function record(
   })
   const { status } = answer
   const headers = Object.fromEntries(kept)
-  // Written when it is whole: half an answer would be replayed as a broken one.
-  const write = async (bytes: Uint8Array) => {
-    const body = clean(Buffer.from(bytes).toString(), secrets)
-    const shown = { ...request, body: cleanJson(request.body, secrets) }
-    const entry: Entry = { key: keyOf(request), request: shown, status, headers, body }
-    await appendFile(file, `${canonicalJson(entry)}\n`)
-  }
-  const body = answer.body?.pipeThrough(whenWhole(write)) ?? null
-  return new Response(body, { status, headers: answer.headers })
-}
-
-function whenWhole(
-  done: (bytes: Uint8Array) => Promise<void>,
-): TransformStream<Uint8Array, Uint8Array> {
-  const chunks: Uint8Array[] = []
-  return new TransformStream({
-    transform(chunk, controller) {
-      chunks.push(chunk)
-      controller.enqueue(chunk)
-    },
-    flush: () => done(Buffer.concat(chunks)),
-  })
+  // Read to its end before anybody sees it: a reader stops at the last event, and half an answer
+  // would be replayed as a broken one.
+  const bytes = new Uint8Array(await answer.arrayBuffer())
+  const body = clean(Buffer.from(bytes).toString(), secrets)
+  const shown = { ...request, body: cleanJson(request.body, secrets) }
+  const entry: Entry = { key: keyOf(request), request: shown, status, headers, body }
+  await appendFile(file, `${canonicalJson(entry)}\n`)
+  return new Response(bytes, { status, headers: answer.headers })
 }
 
 function clean(text: string, secrets: readonly string[]): string {
