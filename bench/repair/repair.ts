@@ -9,13 +9,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Event, RunResult } from '../../src/schema/index.ts'
 import { repairRepository, solution } from './repository.ts'
-import { type RepairTask, TASKS } from './tasks.ts'
+import type { RepairTask } from './repair-task.ts'
+import { TASKS } from './tasks.ts'
 
 const PROGRAM = new URL('../../bin/openexec.js', import.meta.url).pathname
 /** Runs side by side. */
 const AT_ONCE = 2
 
-export interface RepairOptions {
+interface RepairOptions {
   live: boolean
   /** `provider/model`; the operator's own choice when undefined. */
   model: string | undefined
@@ -23,7 +24,7 @@ export interface RepairOptions {
   tasks: readonly string[] | undefined
 }
 
-export interface Repaired {
+interface Repaired {
   id: string
   ok: boolean
   why: string

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { RepairTask } from './tasks.ts'
+import type { RepairTask } from './repair-task.ts'
 
 export interface RepairRepository {
   path: string

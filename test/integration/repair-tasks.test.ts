@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { writeTask } from '../../bench/repair/repository.ts'
-import { type RepairTask, TASKS } from '../../bench/repair/tasks.ts'
+import type { RepairTask } from '../../bench/repair/repair-task.ts'
+import { TASKS } from '../../bench/repair/tasks.ts'
 
 /** Ids whose tests pass, with the code that `codeOf` gives each. */
 function passing(codeOf: (task: RepairTask) => string): string[] {
