@@ -20,7 +20,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,cli,hostile-repos}/**/*.test.ts'],
+          include: ['test/{integration,cli,hostile-repos,api-security}/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -9,22 +9,27 @@ import { createArtifacts } from './artifacts/index.ts'
 import { createEngine, type EnvironmentDeps, loadRun, presetHosts } from './blueprint/index.ts'
 import { type ContextPacks, createContextPacks } from './context/index.ts'
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
-import type { Config } from './config.ts'
+import { type Config, modelKeys } from './config.ts'
 import { createRedactor, createTimeline } from './events/index.ts'
 import { createModels, type Models, selectModel } from './model/index.ts'
 import {
+  backupState,
   BLUEPRINT_REGISTRY,
   createAdvisor,
   createCatalog,
   createNewId,
-  createRuntime,
+  createHandover,
+  createTokens,
   executionSignal,
   keepTidy,
+  LOCAL_CALLER,
   noRuntime,
   prepareStateRoot,
-  type Runtime,
+  runtimesByTenant,
   trackWork,
+  userFor,
 } from './runtime/index.ts'
+import type { OpenedRuntime, Program } from './program.ts'
 import { localEndpoint } from './router/index.ts'
 import {
   createGateway,
@@ -34,9 +39,17 @@ import {
   type Internet,
   type Sandboxes,
 } from './sandbox/index.ts'
-import { type Log, OpenExecError, type Run, type RunId } from './schema/index.ts'
+import {
+  DEFAULT_TENANT,
+  type Log,
+  OpenExecError,
+  type Run,
+  type RunId,
+  RunRequest,
+} from './schema/index.ts'
 import { countEvents, openState } from './state/index.ts'
-import { createWorkspaces, type Source, type Workspaces } from './workspace/index.ts'
+import { createWorkspaces, type Workspaces } from './workspace/index.ts'
+import { poolOf } from './warm-slots.ts'
 
 export interface AppOptions {
   config: Config
@@ -64,15 +77,61 @@ export interface App {
 }
 
 const SHIPPED_BLUEPRINTS = fileURLToPath(new URL('../blueprints/', import.meta.url))
-/** User ids of sandboxes when the orchestrator is root: one for each run, owned by nobody else. */
-const UID_BASE = 200_000
-const UID_RANGE = 65_536
 
 /**
- * Throws `repository_unsafe`, `state_unusable`, `state_too_new` or `state_corrupt`. The engine is
- * only looked for when it is needed.
+ * The program with its API in this process. Throws `repository_unsafe`, `state_unusable`,
+ * `state_too_new` or `state_corrupt`. The engine is only looked for when it is needed.
  */
 export function openApp(options: AppOptions): App {
+  const { log } = options
+  const program = openProgram(options)
+  const { opened } = program
+  const running = new Set<Promise<unknown>>()
+  const track = trackWork(running, (error) => tell(log, error))
+  const tidying = new AbortController()
+  const pooled = options.pool !== undefined
+  const runtime = opened?.runtimeOf(DEFAULT_TENANT) ?? noRuntime()
+  if (pooled && opened)
+    track(keepTidy(runtime, { sandboxes: program.sandboxes, log, signal: tidying.signal }))
+  const launch = (run: Run) => {
+    if (opened === undefined) return
+    if (options.detach !== undefined) return options.detach(run, opened.root)
+    track(runtime.execute(run.id, { signal: options.signal }))
+    // What crashed runs left is removed beside the run, not before it; a service has its own time.
+    if (!pooled) track(runtime.recover({ signal: options.signal }))
+  }
+  const api = createApi({
+    runtime,
+    catalog: program.catalog,
+    advisor: program.advisor,
+    tokens: opened?.tokens ?? noRuntime(),
+    admit() {},
+    launch,
+    submit: async (request, { signal }) => {
+      const run = await runtime.submit(request, { signal })
+      launch(run)
+      return { run, again: false }
+    },
+    // A program of the same user, on the same machine: its request is the one the runtime knows.
+    requestOf: (body) => RunRequest.parse(body),
+    counts: undefined,
+    backup: (directory) => backupOf(opened, directory),
+    onBug: (error) => tell(log, error),
+  })
+  return {
+    fetch: async (input, init) =>
+      await api.fetch(new Request(input, init), { caller: LOCAL_CALLER }),
+    poolStats: () => program.sandboxes.poolStats(),
+    async close() {
+      tidying.abort()
+      while (running.size > 0) await Promise.all(running)
+      await program.close()
+    },
+  }
+}
+
+/** Throws as `openApp()` does. */
+export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Program {
   const { config, stateDir, log, pool: pooled } = options
   const now = Date.now
   const newId = createNewId()
@@ -96,35 +155,23 @@ export function openApp(options: AppOptions): App {
     registry: BLUEPRINT_REGISTRY,
   }
   const models = createModels({ environment: config.models, config: config.operatorFile, now })
-  const packs = openPacks(root)
+  const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
+  const packs = createContextPacks({ indexFile })
   const shared = { sandboxes, workspaces, blueprints, models, packs, now, newId }
   const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
-  const running = new Set<Promise<unknown>>()
-  const track = trackWork(running, (error) => tell(log, error))
-  const tidying = new AbortController()
-  if (pooled && opened) track(keepTidy(opened.runtime, { sandboxes, log, signal: tidying.signal }))
-  const launch = (run: Run) => {
-    if (opened === undefined || root === undefined) return
-    if (options.detach !== undefined) return options.detach(run, root)
-    track(opened.runtime.execute(run.id, { signal: options.signal }))
-    // What crashed runs left is removed beside the run, not before it; a service has its own time.
-    if (pooled === undefined) track(opened.runtime.recover({ signal: options.signal }))
-  }
   const catalog = createCatalog({
     ...shared,
     gitVersion: (signal) => workspaces.checkGit(signal),
     user: userFor('doctor'),
   })
-  const runtime = opened?.runtime ?? noRuntime()
   const advisor = createAdvisor({ ...shared, endpoint: () => localEndpoint(config.router) })
-  const api = createApi({ runtime, catalog, advisor, launch, onBug: (error) => tell(log, error) })
   return {
-    fetch: async (input, init) => await api.fetch(new Request(input, init)),
-    poolStats: () => sandboxes.poolStats(),
+    catalog,
+    advisor,
+    sandboxes,
+    opened,
     async close() {
-      tidying.abort()
       try {
-        while (running.size > 0) await Promise.all(running)
         await sandboxes.close()
       } finally {
         opened?.dispose()
@@ -139,28 +186,6 @@ function instanceOf(root = ''): string {
   return createHash('sha256').update(root).digest('hex').slice(0, 16)
 }
 
-function openPacks(root: string | undefined): ContextPacks {
-  const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
-  return createContextPacks({ indexFile })
-}
-
-/** A slot that waits has a user of its own, as every run has. */
-function poolOf(
-  marks: { low: number; high: number },
-  { root, workspaces, newId }: Pick<Shared, 'root' | 'workspaces' | 'newId'>,
-) {
-  return {
-    ...marks,
-    newId,
-    directory: join(root, 'pool'),
-    makeSlot(slotDir: string) {
-      const user = userFor(slotDir)
-      workspaces.premake(slotDir, user)
-      return user
-    },
-  }
-}
-
 interface Shared {
   root: string
   sandboxes: Sandboxes
@@ -173,9 +198,9 @@ interface Shared {
 }
 
 function openRuntime(
-  { log, config, internet = INTERNET }: AppOptions,
+  { log, config, internet = INTERNET }: Pick<AppOptions, 'log' | 'config' | 'internet'>,
   shared: Shared,
-): { runtime: Runtime; dispose(): void } {
+): OpenedRuntime {
   const { root, now, newId, models } = shared
   const state = openState({ file: join(root, 'openexec.db') })
   const redactor = createRedactor(modelKeys(config))
@@ -208,16 +233,13 @@ function openRuntime(
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const keepSource = sources.keep
   const presets = () => presetHosts(config.presets)
-  const runtime = createRuntime({
-    ...base,
-    engine,
-    keepSource,
-    checkModelScript,
-    presets,
-    chooseModel: models.choose,
-  })
+  const given = { keepSource, checkModelScript, presets, chooseModel: models.choose }
+  const deps = { ...base, ...given, engine, failures: new Map<RunId, unknown>() }
   return {
-    runtime,
+    root,
+    deps,
+    tokens: createTokens({ state, now, newId }),
+    runtimeOf: runtimesByTenant(deps),
     dispose() {
       timeline[Symbol.dispose]()
       state[Symbol.dispose]()
@@ -225,46 +247,12 @@ function openRuntime(
   }
 }
 
-/** Runs that were submitted and not begun, of which this remembers what was seen of the repository. */
-const KEPT_MAX = 64
-
-/** A run that this process begins right after it was submitted need not look at its repository twice. */
-function createHandover(): {
-  keep(id: RunId, source: Source): void
-  take(id: RunId): Source | undefined
-} {
-  const kept = new Map<RunId, Source>()
-  return {
-    keep(id, source) {
-      kept.set(id, source)
-      const [oldest] = kept.keys()
-      if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest)
-    },
-    take(id) {
-      const source = kept.get(id)
-      kept.delete(id)
-      return source
-    },
-  }
-}
-
-/** Too short ones stand everywhere, and no provider gives any out. */
-const KEY_CHARS_MIN = 8
-
-/** Keys of models are taken out of everything that is recorded. */
-function modelKeys({ models }: Config): { name: string; value: string }[] {
-  return [models.anthropicKey, models.openaiKey, models.ownKey].flatMap((value) =>
-    value === undefined || value.length < KEY_CHARS_MIN ? [] : [{ name: 'model_key', value }],
-  )
-}
-
-/** The caller's own user, or one of nobody's when the caller is root. */
-function userFor(name: string): { uid: number; gid: number } {
-  const [uid, gid] = [process.getuid?.() ?? UID_BASE, process.getgid?.() ?? UID_BASE]
-  if (uid !== 0) return { uid, gid: gid === 0 ? uid : gid }
-  const digest = createHash('sha256').update(name).digest().readUInt32BE(0)
-  const own = UID_BASE + (digest % UID_RANGE)
-  return { uid: own, gid: own }
+async function backupOf(
+  opened: OpenedRuntime | undefined,
+  directory: string,
+): Promise<{ bytes: number }> {
+  if (opened === undefined) throw new OpenExecError('bad_request', 'Cannot back up without state')
+  return await backupState({ state: opened.deps.state, root: opened.root }, directory)
 }
 
 function tell(log: Log, error: unknown): void {

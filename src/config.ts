@@ -17,6 +17,14 @@ export interface Config {
   engine: Readonly<Record<string, string | undefined>>
   /** State directory of every command; the repository's `.openexec` when undefined. */
   stateDir: string | undefined
+  /** Server that commands speak to; `--server` wins. In this process when undefined. */
+  serverUrl: string | undefined
+  /** Token for it; the one `openexec login` kept when undefined. */
+  token: string | undefined
+  /** Where `openexec login` keeps tokens. */
+  configHome: string
+  /** Where a server keeps its state unless it is told otherwise. */
+  stateHome: string
   /** Script of the `scripted` model; `--model-script` wins. */
   modelScript: string | undefined
   /** What language models may be called with; keys are in no other place. */
@@ -56,6 +64,10 @@ export function readConfig(
       HOME: home,
     }),
     stateDir: env['OPENEXEC_STATE'],
+    serverUrl: env['OPENEXEC_URL'] === '' ? undefined : env['OPENEXEC_URL'],
+    token: env['OPENEXEC_TOKEN'] === '' ? undefined : env['OPENEXEC_TOKEN'],
+    configHome: env['XDG_CONFIG_HOME'] ?? join(home, '.config'),
+    stateHome: env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'),
     modelScript: env['OPENEXEC_MODEL_SCRIPT'],
     models: Object.freeze({
       model: filled(env['OPENEXEC_MODEL']),
@@ -95,4 +107,14 @@ function configHome(env: Readonly<Record<string, string | undefined>>, home: str
 /** An empty variable is one that was not set. */
 function filled(text: string | undefined): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text.trim()
+}
+
+/** Too short ones stand everywhere, and no provider gives any out. */
+const KEY_CHARS_MIN = 8
+
+/** Keys of models are taken out of everything that is recorded. */
+export function modelKeys({ models }: Config): { name: string; value: string }[] {
+  return [models.anthropicKey, models.openaiKey, models.ownKey].flatMap((value) =>
+    value === undefined || value.length < KEY_CHARS_MIN ? [] : [{ name: 'model_key', value }],
+  )
 }

@@ -1,1 +1,7 @@
 export { type Api, createApi } from './app.ts'
+export { metricsOf } from './metrics.ts'
+export { openApiDocument } from './openapi.ts'
+export { ownRoutes } from './own-routes.ts'
+export { type ApiServer, listen, SERVER_LIMITS, type ServerLimits } from './server.ts'
+export { createServerLog, type ServerLog } from './server-log.ts'
+export { createTickets } from './stream/tickets.ts'

@@ -20,7 +20,10 @@ test('endOfError() gives a run the exit code that its error has', () => {
   )
   // What is only told before a run begins, or means another thing inside of one.
   expect(different).toEqual([
+    'unauthenticated',
+    'forbidden',
     'not_found',
+    'too_large',
     'conflict',
     'repository_invalid',
     'repository_unsafe',

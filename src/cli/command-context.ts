@@ -10,8 +10,12 @@ export interface CommandContext {
   config: Config
   /** Words after `--` on the command line; undefined when there is no `--`. */
   command: readonly string[] | undefined
+  /** `--server`, else OPENEXEC_URL: what commands speak to. */
+  server: string | undefined
   /** The exit code of the process when the command returns. */
   exit(code: number): void
+  /** Ends the process when the command returns, whatever still goes on in it. */
+  leave(code: number): void
   now(): number
 }
 
@@ -46,7 +50,9 @@ function runPrefix(text: string): string {
 /** Opens the connection, runs `work`, and closes it on every path. */
 export async function using<T>(
   context: CommandContext,
-  options: Omit<ConnectOptions, 'io' | 'config' | 'state' | 'repo'> & { from: StateOptions },
+  options: Omit<ConnectOptions, 'io' | 'config' | 'state' | 'repo' | 'server'> & {
+    from: StateOptions
+  },
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const { from, ...rest } = options
@@ -54,6 +60,7 @@ export async function using<T>(
     ...rest,
     io: context.io,
     config: context.config,
+    server: context.server,
     state: from.state,
     repo: from.repo,
   })

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Config } from '../config.ts'
 import { OpenExecError } from '../schema/index.ts'
-import { type Client, createClient } from './client.ts'
+import { type Client, createClient, createRemoteClient } from './client.ts'
+import { keptToken, serverUrl } from './credentials.ts'
 import { spawnWorker } from './spawn-worker.ts'
 import type { Io } from './io.ts'
 
@@ -16,19 +17,24 @@ export interface ConnectOptions {
   /** `nothing`: the command asks about no run, so no state directory is needed or made. */
   state_needed: 'create' | 'existing' | 'nothing'
   launch: 'here' | 'worker'
+  /** Address of a server; `undefined` for this process. A state directory that is named wins. */
+  server: string | undefined
 }
 
 export interface Connection {
   client: Client
   /** Absolute root of the repository; undefined when the command needs none. */
   repo: string | undefined
+  /** Whether a server executes what is started. */
+  remote: boolean
   close(): Promise<void>
 }
 
 const STATE_DIRECTORY = '.openexec'
 
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { io, config } = options
+  const { io, config, server } = options
+  if (server !== undefined && options.state === undefined) return await connectTo(options, server)
   const repo = options.state_needed === 'nothing' ? undefined : repositoryOf(options)
   const stateDir =
     options.state_needed === 'nothing'
@@ -52,7 +58,37 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   return {
     client: createClient('http://openexec.internal', interruptible(io, app.fetch)),
     repo,
+    remote: false,
     close: () => app.close(),
+  }
+}
+
+/** Nothing is opened here: the server has state, engine and repositories. */
+async function connectTo(options: ConnectOptions, text: string): Promise<Connection> {
+  const url = serverUrl(text)
+  const token = options.config.token ?? (await keptToken(options.config, url))
+  if (token === undefined)
+    throw new OpenExecError('unauthenticated', `Cannot speak to "${url}" without a token`, {
+      hint: 'Set OPENEXEC_TOKEN, or keep one with `openexec login`',
+    })
+  const needsRepo = options.state_needed !== 'nothing'
+  return {
+    client: createRemoteClient({ url, token }),
+    repo: needsRepo ? repositoryThere(options) : undefined,
+    remote: true,
+    close: async () => {},
+  }
+}
+
+/** A checkout as the server will see it: where it is not on this machine only the server can tell. */
+function repositoryThere(options: ConnectOptions): string | undefined {
+  const { io, repo } = options
+  if (repo !== undefined && /^(?:https|ssh):\/\//.test(repo)) return repo
+  try {
+    return repositoryOf({ ...options, state: io.cwd })
+  } catch (error) {
+    if (repo === undefined) throw error
+    return resolve(io.cwd, repo)
   }
 }
 

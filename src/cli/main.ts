@@ -15,15 +15,21 @@ export async function main(argv: readonly string[]): Promise<number> {
   const config = readConfig()
   const { io, close } = openProcessIo(config)
   let exitCode = 0
+  let leaves = false
   const dashes = argv.indexOf('--')
   // What comes after `--` is the task's own and never an option of ours.
   const words = dashes === -1 ? argv : argv.slice(0, dashes)
   const context: CommandContext = {
     io,
     config,
+    server: config.serverUrl,
     command: dashes === -1 ? undefined : argv.slice(dashes + 1),
     exit: (code) => {
       exitCode = code
+    },
+    leave: (code) => {
+      exitCode = code
+      leaves = true
     },
     now: Date.now,
   }
@@ -34,6 +40,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return reportFailure(io, error, words.includes('--json'))
   } finally {
     await close()
+    if (leaves) process.exit(exitCode)
   }
 }
 

@@ -14,6 +14,9 @@ import { registerRead } from './commands/read.ts'
 import { registerResults } from './commands/results.ts'
 import { registerRoute } from './commands/route.ts'
 import { registerRun } from './commands/run.ts'
+import { registerServe } from './commands/serve.ts'
+import { registerService } from './commands/service.ts'
+import { registerTop } from './commands/top.ts'
 import { registerTimeline } from './commands/timeline.ts'
 
 const START = `
@@ -25,8 +28,9 @@ Start with:
 
 Results go to stdout, everything else to stderr; --json prints one JSON object instead.
 Environment: DOCKER_HOST or DOCKER_CONTEXT name the engine, OPENEXEC_STATE a state directory,
-OPENEXEC_MODEL a model and OPENEXEC_MODEL_SCRIPT a script of one,
-OPENEXEC_ROUTER_URL and OPENEXEC_ROUTER_MODEL a local server that helps \`route\`; NO_COLOR switches colours off.`
+OPENEXEC_MODEL a model and OPENEXEC_MODEL_SCRIPT a script of one, OPENEXEC_URL and OPENEXEC_TOKEN
+a server and the token for it, OPENEXEC_ROUTER_URL and OPENEXEC_ROUTER_MODEL a local server that
+helps \`route\`; NO_COLOR switches colours off.`
 
 /** Throws a `CommanderError` where help or the version was shown, `OpenExecError` otherwise. */
 export function createProgram(context: CommandContext): Command {
@@ -45,7 +49,12 @@ export function createProgram(context: CommandContext): Command {
       outputError: () => {},
     })
     .addHelpText('after', START)
-    .hook('preAction', (_program, action) => refuseDashes(context, action))
+    .option('--server <url>', 'speak to this server instead of working in this process')
+    .hook('preAction', (_program, action) => {
+      refuseDashes(context, action)
+      const given: unknown = program.opts()['server']
+      if (typeof given === 'string') context.server = given
+    })
   registerRun(program, context)
   registerRead(program, context)
   registerTimeline(program, context)
@@ -58,6 +67,9 @@ export function createProgram(context: CommandContext): Command {
   registerMcp(program, context)
   registerCatalog(program, context)
   registerMaintain(program, context)
+  registerServe(program, context)
+  registerService(program, context)
+  registerTop(program, context)
   for (const command of [program, ...everyCommand(program)]) {
     command.exitOverride((error) => {
       throw usageError(command, error)

@@ -7,6 +7,9 @@ import type { RunId } from '../schema/index.ts'
 import type { State } from '../state/index.ts'
 
 const POLL_MS = 50
+/** Rung for whatever run there is. */
+export const EVERY_RUN = '*'
+type Rung = RunId | typeof EVERY_RUN
 
 interface ArmedBell {
   /** Settles at the next ring of its run, at a commit elsewhere, or when disarmed; never rejects. */
@@ -15,14 +18,14 @@ interface ArmedBell {
 }
 
 export interface Bell {
-  arm(runId: RunId): ArmedBell
+  arm(runId: Rung): ArmedBell
   ring(runId: RunId): void
   /** Wakes everybody and stops watching. */
   [Symbol.dispose](): void
 }
 
 export function createBell(state: Pick<State, 'dataVersion'>): Bell {
-  const armed = new Map<RunId, Set<() => void>>()
+  const armed = new Map<Rung, Set<() => void>>()
   let timer: NodeJS.Timeout | undefined
   let seen = 0
   const look = (): void => {
@@ -40,7 +43,7 @@ export function createBell(state: Pick<State, 'dataVersion'>): Bell {
     clearInterval(timer)
     timer = undefined
   }
-  const wake = (runId: RunId): void => {
+  const wake = (runId: Rung): void => {
     for (const disarm of armed.get(runId) ?? []) disarm()
   }
   const wakeAll = (): void => {
@@ -63,7 +66,10 @@ export function createBell(state: Pick<State, 'dataVersion'>): Bell {
       settlers.add(disarm)
       return { rung, disarm }
     },
-    ring: wake,
+    ring: (runId) => {
+      wake(runId)
+      wake(EVERY_RUN)
+    },
     [Symbol.dispose]: () => {
       wakeAll()
       rest()

@@ -12,10 +12,19 @@ import {
   type NewEvent,
   OpenExecError,
   type RunId,
+  type Tenant,
 } from '../schema/index.ts'
-import { type Db, insertEvent, lastEvent, readEvents, type State } from '../state/index.ts'
+import {
+  type Db,
+  insertEvent,
+  lastEvent,
+  type PlacedEvent,
+  readEvents,
+  type State,
+} from '../state/index.ts'
 import { createBell } from './bell.ts'
 import { follow, type FollowOptions } from './follow.ts'
+import { followAll, type FollowAllOptions } from './follow-all.ts'
 import { CHAIN_START, type EventBody, type EventTexts, eventTexts, sealEvent } from './hash.ts'
 import { createMirrorQueue } from './mirror-queue.ts'
 import type { Redactor } from './redact.ts'
@@ -47,6 +56,8 @@ export interface Timeline {
   read(runId: RunId, options: { after: number; limit: number }): Event[]
   /** Stored events, then new ones as they come. Throws `not_found`. */
   follow(runId: RunId, options: FollowOptions): AsyncGenerator<Event>
+  /** Events of every run of a tenant in the order of their commits, from `after` on, as they come. */
+  followAll(tenant: Tenant, options: FollowAllOptions): AsyncGenerator<PlacedEvent>
   /** Recomputes the chains of a run from what is stored. */
   verify(runId: RunId): TimelineCheck
   /** Holds the JSONL copy against what is stored; `undefined` where no copies are made. */
@@ -85,6 +96,7 @@ export function createTimeline({ state, now, redactorOf, mirror }: TimelineDeps)
     publish: (runId, events) => state.transact((tx) => append(tx, runId, events)),
     read: (runId, options) => readEvents(state.db, runId, options),
     follow: (runId, options) => follow({ state, bell }, runId, options),
+    followAll: (tenant, options) => followAll({ state, bell }, tenant, options),
     verify: (runId) => verifyStored(state.db, runId),
     verifyCopy(runId) {
       // What this process has yet to write is no difference.

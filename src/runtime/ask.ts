@@ -23,7 +23,7 @@ export interface Origin {
 
 /** Throws what a submission throws; the task stays then, without a run. */
 export async function ask(
-  { state, now, newId, redact }: RuntimeDeps,
+  { state, tenant, now, newId, redact }: RuntimeDeps,
   { request, plan }: { request: AskRequest; plan: Plan },
   submit: (request: RunRequest, origin: Origin) => Promise<Run>,
 ): Promise<Asked> {
@@ -32,12 +32,13 @@ export async function ask(
   const task = TaskId.parse(newId('task'))
   const createdAt = now()
   state.transact((tx) => {
-    if (request.session === undefined) insertSession(tx, { id: session, mode, createdAt })
-    else getSession(tx, session)
+    if (request.session === undefined) insertSession(tx, { id: session, tenant, mode, createdAt })
+    else getSession(tx, tenant, session)
     const description = redact(route.text)
     const { toolset } = plan
     insertTask(tx, {
       id: task,
+      tenant,
       sessionId: session,
       description,
       repo: run.repo,

@@ -13,14 +13,17 @@ import {
   type Clock,
   type NewId,
   OpenExecError,
+  type Run,
   type RunId,
   type RunRequest,
   type TaskId,
+  type Tenant,
 } from '../schema/index.ts'
 import {
   findRun,
   getRun,
   getTask,
+  isQueued,
   lastEvent,
   latestRunOfTask,
   listArtifacts,
@@ -41,9 +44,12 @@ import type { Runtime } from './runtime.ts'
 import { readRunFile } from './read-run-file.ts'
 import { refuseUnread } from './refuse-unread.ts'
 import { streamRun } from './stream.ts'
-import { insertSubmitted } from './submit.ts'
+import { insertSubmitted, type Submission } from './submit.ts'
+import { ownedOnly } from './owned-only.ts'
 
 export interface RuntimeDeps extends PrepareDeps {
+  /** Whose runs these are: what belongs to another tenant is not there. */
+  tenant: Tenant
   state: State
   timeline: Timeline
   artifacts: Artifacts
@@ -56,47 +62,38 @@ export interface RuntimeDeps extends PrepareDeps {
   root: string
   now: Clock
   newId: NewId
+  /** What kept this process from executing a run at all; such a run stands as it stood. */
+  failures: Map<RunId, unknown>
 }
 
 const ARTIFACT_BYTES_MAX = 256 * 1024 * 1024
 
 /** Runs that a dead process left unfinished are paused at once. */
 export function createRuntime(deps: RuntimeDeps): Runtime {
-  const { state, timeline, artifacts } = deps
+  const { state, timeline, artifacts, failures } = deps
   const { db } = state
   pauseInterrupted(deps)
-  /** What kept this process from executing a run at all; such a run stands as it stood. */
-  const failures = new Map<RunId, unknown>()
   const abandoned = createAbandonedCheck(deps, failures)
-  const submit = async (request: RunRequest, signal: AbortSignal, origin?: Origin) => {
-    const prepared = await prepareRun(deps, request, signal)
-    refuseUnread(request, prepared.plan)
-    const [plan, snapshot] = await Promise.all([
-      artifacts.put(jsonBytes(prepared.plan)),
-      artifacts.put(jsonBytes(prepared.snapshot)),
-    ])
-    signal.throwIfAborted()
-    const blobs = { [PLAN_ARTIFACT]: plan, [SNAPSHOT_ARTIFACT]: snapshot }
-    const run = insertSubmitted(deps, { request, prepared, blobs, origin })
-    deps.keepSource(run.id, prepared.source)
-    return run
-  }
-  return {
-    submit: (request, { signal }) => submit(request, signal),
+  const run = (request: RunRequest, signal: AbortSignal, origin?: Origin) =>
+    submit(deps, { request, place: undefined, origin }, signal)
+  return ownedOnly(deps, {
+    submit: (request, { signal }) => run(request, signal),
+    enqueue: (request, { signal, ...place }) =>
+      submit(deps, { request, place, origin: undefined }, signal),
     ask: (request, plan, { signal }) =>
-      ask(deps, { request, plan }, (run, origin) => submit(run, signal, origin)),
+      ask(deps, { request, plan }, (wanted, origin) => run(wanted, signal, origin)),
     async runTask(id, { signal }) {
-      return (await submit(requestOf(deps, id), signal)).id
+      return (await run(requestOf(deps, id), signal)).id
     },
-    fork: (id, options) => forkRuns(deps, id, { ...options, submit }),
+    fork: (id, options) => forkRuns(deps, id, { ...options, submit: run }),
     async execute(id, { signal }) {
       failures.delete(id)
       await executeRun(deps, id, signal).catch((error: unknown) => failures.set(id, error))
     },
     resumable: (id) => resumableRun(deps, id),
-    find: (prefix) => findRun(db, prefix),
+    find: (prefix) => findRun(db, deps.tenant, prefix),
     get: (id) => getRun(db, id),
-    list: (options) => listRuns(db, options),
+    list: (options) => listRuns(db, { ...options, tenant: deps.tenant }),
     async result(id) {
       if (failures.has(id)) throw failures.get(id)
       return await resultOf(deps, id)
@@ -105,6 +102,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     lastSeq: (id) => lastEvent(db, id)?.seq ?? 0,
     events: (id, options) => timeline.read(id, options),
     stream: (id, options) => streamRun({ ...deps, isAbandoned: abandoned }, id, options),
+    streamAll: (options) => timeline.followAll(deps.tenant, options),
     artifacts: (id) => listArtifacts(db, id),
     async readArtifact(id, nameOrId) {
       const artifact = artifacts.find(id, nameOrId)
@@ -121,7 +119,25 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     decide: async (id, decision) => decideRun(deps, id, decision),
     recover: ({ signal }) => recoverRuns(deps, signal),
     gc: (options) => collectGarbage(deps, options),
-  }
+  })
+}
+
+async function submit(
+  deps: RuntimeDeps,
+  { request, place, origin }: Pick<Submission, 'request' | 'place' | 'origin'>,
+  signal: AbortSignal,
+): Promise<Run> {
+  const prepared = await prepareRun(deps, request, signal)
+  refuseUnread(request, prepared.plan)
+  const [plan, snapshot] = await Promise.all([
+    deps.artifacts.put(jsonBytes(prepared.plan)),
+    deps.artifacts.put(jsonBytes(prepared.snapshot)),
+  ])
+  signal.throwIfAborted()
+  const blobs = { [PLAN_ARTIFACT]: plan, [SNAPSHOT_ARTIFACT]: snapshot }
+  const run = insertSubmitted(deps, { request, prepared, blobs, place, origin })
+  deps.keepSource(run.id, prepared.source)
+  return run
 }
 
 function changesOf(deps: RuntimeDeps): Pick<Runtime, 'diff' | 'apply' | 'merge' | 'branch'> {
@@ -134,8 +150,8 @@ function changesOf(deps: RuntimeDeps): Pick<Runtime, 'diff' | 'apply' | 'merge' 
 }
 
 /** What the newest run of a task was asked to be. Throws `not_found`. */
-function requestOf({ state: { db } }: RuntimeDeps, id: TaskId): RunRequest {
-  const before = latestRunOfTask(db, getTask(db, id).id)
+function requestOf({ state: { db }, tenant }: RuntimeDeps, id: TaskId): RunRequest {
+  const before = latestRunOfTask(db, getTask(db, tenant, id).id)
   if (before !== undefined) return before.request
   throw new OpenExecError('not_found', `Cannot run task "${id}": it has no run to repeat`)
 }
@@ -158,7 +174,7 @@ function createAbandonedCheck(
     if (failures.has(id)) return true
     pauseInterrupted(deps)
     const run = getRun(state.db, id)
-    if (run.owner !== undefined || hasEnded(run)) {
+    if (run.owner !== undefined || hasEnded(run) || isQueued(state.db, id)) {
       ownerlessSince.delete(id)
       return false
     }

@@ -25,10 +25,14 @@ const BLOB_AGE_MS = 3_600_000
 const RUNS_MAX = 1_000_000
 
 /** Runs that nobody executes any more become `paused`; touches nothing but state. */
-export function pauseInterrupted(deps: RuntimeDeps): RunId[] {
+export function pauseInterrupted(
+  deps: Pick<RuntimeDeps, 'state' | 'timeline' | 'now' | 'redact'>,
+  /** An owner that is known to be gone though this process could not tell. */
+  former?: string,
+): RunId[] {
   const { state } = deps
   return listUnfinishedRuns(state.db).flatMap(({ id, owner }) => {
-    if (!isInterrupted(getRun(state.db, id))) return []
+    if (owner !== former || owner === undefined) if (!isInterrupted(getRun(state.db, id))) return []
     const paused = state.transact((tx) => {
       if (!claimRun(tx, id, { owner: undefined, expectedOwner: owner })) return false
       return pauseIdleRun(deps, tx, id)
@@ -87,7 +91,12 @@ export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Pro
   const { state, artifacts, root, now } = deps
   const before = now() - options.olderThanMs
   expireWaiting(deps, before)
-  const old = listRuns(state.db, { limit: RUNS_MAX, status: undefined })
+  const old = listRuns(state.db, {
+    tenant: undefined,
+    before: undefined,
+    limit: RUNS_MAX,
+    status: undefined,
+  })
     .slice(options.keep)
     .filter((run) => hasEnded(run) && (run.endedAt ?? run.createdAt) < before)
   for (const run of old) {
@@ -109,7 +118,8 @@ async function pruneObjects(
   signal: AbortSignal,
 ): Promise<void> {
   const kept = () => {
-    const runs = listRuns(state.db, { limit: RUNS_MAX, status: undefined })
+    const every = { tenant: undefined, before: undefined, status: undefined }
+    const runs = listRuns(state.db, { ...every, limit: RUNS_MAX })
     return {
       runs: new Set<string>(runs.map(({ id }) => id)),
       bases: new Set(
@@ -125,7 +135,8 @@ function expireWaiting(deps: RuntimeDeps, before: number): void {
   const { state, now } = deps
   const detail = 'Nobody answered in time'
   const end = { status: 'failed', reason: 'approval_expired', detail } as const
-  for (const { id, owner } of listRuns(state.db, { limit: RUNS_MAX, status: 'awaiting_approval' }))
+  const waiting = { tenant: undefined, before: undefined, status: 'awaiting_approval' } as const
+  for (const { id, owner } of listRuns(state.db, { ...waiting, limit: RUNS_MAX }))
     state.transact((tx) => {
       const asked = listApprovals(tx, id)
       const isOver = asked.every(

@@ -19,8 +19,10 @@ import type {
   Step,
   TaskId,
 } from '../schema/index.ts'
+import type { PlacedEvent } from '../state/index.ts'
 import type { MergedRun } from './bring-home.ts'
 import type { ForkOptions } from './fork.ts'
+import type { QueuePlace } from './submit.ts'
 
 /** A piece of a command's output as the sandbox wrote it. */
 interface OutputFrame {
@@ -60,6 +62,8 @@ export interface Runtime {
    * does, the task stays then. Throws `not_found` for an unknown session.
    */
   ask(request: AskRequest, plan: Plan, options: { signal: AbortSignal }): Promise<Asked>
+  /** The same, with a place in the queue of the server, in the same transaction. */
+  enqueue(request: RunRequest, options: { signal: AbortSignal } & QueuePlace): Promise<Run>
   /** A new run of a task that exists, with the request of its last run. Throws `not_found`. */
   runTask(id: TaskId, options: { signal: AbortSignal }): Promise<RunId>
   /**
@@ -80,7 +84,8 @@ export interface Runtime {
   resumable(id: RunId): Run
   find(prefix: string): Run
   get(id: RunId): Run
-  list(options: { limit: number; status: RunStatus | undefined }): Run[]
+  /** Newest first, older than `before`. */
+  list(options: { limit: number; status: RunStatus | undefined; before: RunId | undefined }): Run[]
   result(id: RunId): Promise<RunResult>
   steps(id: RunId): Step[]
   /** `seq` of the newest event; 0 when there is none. */
@@ -88,6 +93,8 @@ export interface Runtime {
   events(id: RunId, options: { after: number; limit: number }): Event[]
   /** Events and output in one stream; ends with an `end` frame when the run has ended. */
   stream(id: RunId, options: FollowOptions): AsyncGenerator<StreamFrame>
+  /** Events of every run of the tenant as they come, from a place in the order of all commits on. */
+  streamAll(options: { after: number; signal: AbortSignal }): AsyncGenerator<PlacedEvent>
   artifacts(id: RunId): Artifact[]
   /** By name (the latest of it) or by a unique id prefix. Throws `not_found`. */
   readArtifact(id: RunId, nameOrId: string): Promise<{ artifact: Artifact; content: Uint8Array }>

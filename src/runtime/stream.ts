@@ -6,7 +6,7 @@
 import { followOutput, runDirectory } from '../artifacts/index.ts'
 import type { Timeline } from '../events/index.ts'
 import { exitCodeOf, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
-import { getRun, lastEvent, type State } from '../state/index.ts'
+import { getRun, isQueued, lastEvent, type State } from '../state/index.ts'
 import { createLooks } from './output-looks.ts'
 import type { FollowOptions, StreamFrame } from './runtime.ts'
 
@@ -88,8 +88,10 @@ async function* liveEvents(
     // An earlier pause is history: the run has gone on since.
     if (event.seq < (lastEvent(state.db, id)?.seq ?? 0)) continue
     if (rests(state, id)) return
-    // Its owner lets go of it a moment later.
-    if (event.type === 'run_paused' && getRun(state.db, id).status !== 'running') return
+    // Its owner lets go of it a moment later. One that is paused otherwise and owned is begun anew.
+    const { status } = getRun(state.db, id)
+    if (event.type === 'run_paused' && status === 'awaiting_approval' && !isQueued(state.db, id))
+      return
   }
 }
 
@@ -97,7 +99,8 @@ async function* liveEvents(
 function rests({ db }: State, id: RunId): boolean {
   const { status, owner } = getRun(db, id)
   if (TERMINAL_STATUSES.some((terminal) => terminal === status)) return true
-  return owner === undefined && (status === 'paused' || status === 'awaiting_approval')
+  if (owner !== undefined || (status !== 'paused' && status !== 'awaiting_approval')) return false
+  return !isQueued(db, id)
 }
 
 async function* outputFrames(

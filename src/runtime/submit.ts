@@ -12,7 +12,16 @@ import {
   Sha256,
   TaskId,
 } from '../schema/index.ts'
-import { type Db, getRun, getTask, insertRun, insertSession, insertTask } from '../state/index.ts'
+import {
+  type Db,
+  enqueue,
+  getRun,
+  getTask,
+  insertRun,
+  insertSession,
+  insertTask,
+  keepIdempotent,
+} from '../state/index.ts'
 import { chosenBy, type Origin } from './ask.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 
@@ -22,6 +31,16 @@ export interface Submission {
   blobs: Record<string, BlobRef>
   /** The task it belongs to; one of its own, in a session of its own, when undefined. */
   origin: Origin | undefined
+  /** Where it waits for a server; `undefined` for a run its caller executes. */
+  place: QueuePlace | undefined
+}
+
+export interface QueuePlace {
+  priority: number
+  /** How long it may wait, in `ms`; for ever when undefined. */
+  ttlMs: number | undefined
+  /** Idempotency key with the hash of the request it stands for. */
+  key: { key: string; requestHash: string } | undefined
 }
 
 const TYPES: Record<string, ArtifactType> = {
@@ -32,9 +51,9 @@ const TYPES: Record<string, ArtifactType> = {
 /** Session, task, run, their artifacts and first events: all in one transaction, or nothing. */
 export function insertSubmitted(
   deps: RuntimeDeps,
-  { request, prepared, blobs, origin }: Submission,
+  { request, prepared, blobs, origin, place }: Submission,
 ): Run {
-  const { state, timeline, artifacts, newId } = deps
+  const { state, timeline, artifacts, newId, tenant } = deps
   const createdAt = deps.now()
   const taskId = origin?.taskId ?? TaskId.parse(newId('task'))
   const id = RunId.parse(newId('run'))
@@ -43,9 +62,10 @@ export function insertSubmitted(
     const sessionId =
       origin === undefined
         ? insertOwnTask(tx, { ...deps, taskId, request, repo: source.root, createdAt })
-        : getTask(tx, taskId).sessionId
+        : getTask(tx, tenant, taskId).sessionId
     insertRun(tx, {
       id,
+      tenant,
       taskId,
       blueprint: plan.name,
       status: 'queued',
@@ -65,6 +85,7 @@ export function insertSubmitted(
         mediaType: 'application/json',
         blob,
       })
+    if (place !== undefined) takePlace(tx, { id, tenant, createdAt }, place)
     return getRun(tx, id)
   })
 }
@@ -116,16 +137,26 @@ function forkOf({ fork }: RunRequest): { fork?: JsonObject } {
 /** A session and a task for one run alone; gives back the session. */
 function insertOwnTask(
   tx: Db,
-  task: Pick<RuntimeDeps, 'newId'> & {
+  task: Pick<RuntimeDeps, 'newId' | 'tenant'> & {
     taskId: TaskId
     request: RunRequest
     repo: string
     createdAt: number
   },
 ): SessionId {
-  const { taskId: id, repo, createdAt } = task
+  const { taskId: id, repo, createdAt, tenant } = task
   const sessionId = SessionId.parse(task.newId('ses'))
-  insertSession(tx, { id: sessionId, mode: 'task', createdAt })
-  insertTask(tx, { id, sessionId, description: task.request.task, repo, createdAt })
+  insertSession(tx, { id: sessionId, tenant, mode: 'task', createdAt })
+  insertTask(tx, { id, tenant, sessionId, description: task.request.task, repo, createdAt })
   return sessionId
+}
+
+function takePlace(
+  tx: Db,
+  { id, tenant, createdAt }: Pick<Run, 'id' | 'tenant' | 'createdAt'>,
+  { priority, ttlMs, key }: QueuePlace,
+): void {
+  const expiresAt = ttlMs === undefined ? {} : { expiresAt: createdAt + ttlMs }
+  enqueue(tx, { runId: id, tenant, priority, enqueuedAt: createdAt, ...expiresAt })
+  if (key !== undefined) keepIdempotent(tx, { ...key, tenant, runId: id, createdAt })
 }

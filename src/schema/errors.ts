@@ -6,7 +6,11 @@ import { z } from 'zod'
 
 export const ERROR_TABLE = {
   bad_request: { status: 400, exit: 2 },
+  unauthenticated: { status: 401, exit: 3 },
+  forbidden: { status: 403, exit: 5 },
   not_found: { status: 404, exit: 2 },
+  too_large: { status: 413, exit: 2 },
+  too_busy: { status: 429, exit: 125 },
   conflict: { status: 409, exit: 1 },
   repository_invalid: { status: 400, exit: 2 },
   repository_unsafe: { status: 400, exit: 2 },
@@ -35,6 +39,8 @@ export const ERROR_TABLE = {
   state_unusable: { status: 507, exit: 125 },
   state_too_new: { status: 507, exit: 125 },
   state_corrupt: { status: 507, exit: 125 },
+  unavailable: { status: 503, exit: 125 },
+  server_unreachable: { status: 503, exit: 125 },
   internal: { status: 500, exit: 125 },
 } as const
 
@@ -43,15 +49,20 @@ export type ErrorCode = keyof typeof ERROR_TABLE
 // Object.keys loses the literal types; the table above is the only source of them.
 export const ErrorCode = z.enum(Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[]])
 
-/** The body of every non-2xx answer, and of a failed `--json` command. */
 export const ErrorBody = z.object({
   code: ErrorCode,
   message: z.string(),
   hint: z.string().optional(),
+  /** Which part of the request is wrong. */
   field: z.string().optional(),
   details: z.record(z.string(), z.unknown()).optional(),
+  /** Finds the request in the log of the server. */
+  request_id: z.string().optional(),
 })
 export type ErrorBody = z.infer<typeof ErrorBody>
+
+/** The body of every non-2xx answer, and of a failed `--json` command. */
+export const ErrorAnswer = z.object({ error: ErrorBody })
 
 export interface OpenExecErrorOptions {
   /** What the user can do about it. */
@@ -82,5 +93,7 @@ export function toErrorBody(error: unknown): ErrorBody {
   const body: ErrorBody = { code: error.code, message: error.message }
   if (error.hint !== undefined) body.hint = error.hint
   if (error.details !== undefined) body.details = error.details
+  const field = error.details?.['field']
+  if (typeof field === 'string' && field !== '') body.field = field
   return body
 }

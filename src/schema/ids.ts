@@ -27,6 +27,15 @@ export type ApprovalId = z.infer<typeof ApprovalId>
 export const SandboxId = id<'SandboxId'>('sbx')
 export type SandboxId = z.infer<typeof SandboxId>
 
+export const TokenId = id<'TokenId'>('tok')
+export type TokenId = z.infer<typeof TokenId>
+
+/** Whose a row is: a name in lower case. */
+export const Tenant = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/)
+export type Tenant = z.infer<typeof Tenant>
+/** Of everything made without a server, and of whoever operates one. */
+export const DEFAULT_TENANT: Tenant = 'default'
+
 /** Lower-case hex sha256. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 export type Sha256 = z.infer<typeof Sha256>

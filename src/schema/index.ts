@@ -26,11 +26,19 @@ export {
 export { ExecResult, FileStat, TestCase } from './command.ts'
 export { Confinement, Limits, Receipt, ReceiptItem, TmpfsMount } from './confinement.ts'
 export { ContextItem, ContextPack } from './context-pack.ts'
-export { ERROR_TABLE, ErrorBody, ErrorCode, OpenExecError, toErrorBody } from './errors.ts'
+export {
+  ERROR_TABLE,
+  ErrorAnswer,
+  ErrorBody,
+  ErrorCode,
+  OpenExecError,
+  toErrorBody,
+} from './errors.ts'
 export { Event, EventType, NewEvent } from './event.ts'
 export {
   ApprovalId,
   ArtifactId,
+  DEFAULT_TENANT,
   GitOid,
   RunId,
   SandboxId,
@@ -38,6 +46,8 @@ export {
   Sha256,
   StepId,
   TaskId,
+  Tenant,
+  TokenId,
   ToolCallId,
 } from './ids.ts'
 export { canonicalJson, hashJson, JsonObject, JsonValue } from './json.ts'
@@ -62,6 +72,7 @@ export {
 export type { Clock, IdPrefix, Log, NewId } from './ports.ts'
 export { ProjectConfig } from './project.ts'
 export { Reason } from './reason.ts'
+export { AuditEntry, CreateRun, CreateToken, Queued, Scope, Token } from './service.ts'
 export { DiffStat, exitCodeOf, RunResult } from './result.ts'
 export {
   ForkBase,

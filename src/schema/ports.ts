@@ -3,7 +3,7 @@
 /** Epoch `ms`. For records only: durations and deadlines use a monotonic clock. */
 export type Clock = () => number
 
-export type IdPrefix = 'ses' | 'task' | 'run' | 'step' | 'call' | 'art' | 'appr' | 'sbx'
+export type IdPrefix = 'ses' | 'task' | 'run' | 'step' | 'call' | 'art' | 'appr' | 'sbx' | 'tok'
 
 /** A fresh id text, `<prefix>_` and 16 characters of base32. */
 export type NewId = (prefix: IdPrefix) => string

@@ -25,6 +25,7 @@ export const Reason = z.enum([
   'cost_limit',
   'tool_call_limit',
   'wall_limit',
+  'queue_expired',
   'consecutive_errors',
   'stuck',
   'retry_exhausted',

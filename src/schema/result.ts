@@ -69,6 +69,7 @@ const REASON_EXIT: Partial<Record<Reason, number>> = {
   approval_expired: 5,
   timed_out: 124,
   wall_limit: 124,
+  queue_expired: 124,
   confinement_weaker: 125,
   sandbox_failed: 125,
   sandbox_lost: 125,

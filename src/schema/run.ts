@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { GitOid, RunId, SessionId, Sha256, StepId, TaskId } from './ids.ts'
+import { GitOid, RunId, SessionId, Sha256, StepId, TaskId, Tenant } from './ids.ts'
 import { CassetteMode } from './model-choice.ts'
 import { Reason } from './reason.ts'
 
@@ -34,6 +34,7 @@ export type Verdict = z.infer<typeof Verdict>
 
 export const Session = z.object({
   id: SessionId,
+  tenant: Tenant,
   mode: z.enum(['chat', 'task']),
   createdAt: z.number().int(),
 })
@@ -42,6 +43,7 @@ export type Session = z.infer<typeof Session>
 /** What is to be done, before anything decides how. */
 export const Task = z.object({
   id: TaskId,
+  tenant: Tenant,
   sessionId: SessionId,
   description: z.string(),
   /** Absolute path of the repository. */
@@ -99,6 +101,7 @@ export type RunRequest = z.infer<typeof RunRequest>
 
 export const Run = z.object({
   id: RunId,
+  tenant: Tenant,
   taskId: TaskId,
   blueprint: z.string(),
   status: RunStatus,

@@ -5,6 +5,7 @@
  * returns (`synchronous = FULL`); what others are told about it is told after that. Measurements and
  * alternatives: docs/decisions/0005-state-and-timeline.md.
  */
+import { chmodSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import SqliteDatabase from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from './drizzle.ts'
@@ -37,6 +38,8 @@ export interface State {
   afterCommit(task: () => void): void
   /** Changes whenever another connection, in this process or another, has committed. */
   dataVersion(): number
+  /** Copies the database as it is at one moment to a file, while it is used. */
+  backup(file: string): Promise<void>
   /** `ok`, or what SQLite finds wrong; reads the whole file. */
   checkIntegrity(): 'ok' | string[]
   [Symbol.dispose](): void
@@ -122,6 +125,10 @@ function createState(connection: SqliteDatabase.Database, file: string, readonly
       else task()
     },
     dataVersion: () => Number(dataVersion.get()),
+    backup: async (to) => {
+      await connection.backup(to)
+      chmodSync(to, 0o600)
+    },
     checkIntegrity: () => integrityOf(connection),
     [Symbol.dispose]: () => connection.close(),
   }

@@ -24,6 +24,7 @@ import {
   events,
   meta,
   purgedRuns,
+  queueEntries,
   runs,
   sessions,
   steps,
@@ -52,7 +53,7 @@ export function deleteRun(
         .values({ runId: id, lastSeq: last.seq, lastHash: last.hash, purgedAt: now })
         .run()
     tx.insert(meta).values({ key: GUARD, value: id }).run()
-    for (const table of [approvals, artifacts, toolCalls, steps, events])
+    for (const table of [approvals, artifacts, toolCalls, steps, events, queueEntries])
       tx.delete(table).where(eq(table.runId, id)).run()
     tx.delete(meta).where(eq(meta.key, GUARD)).run()
     tx.delete(runs).where(eq(runs.id, id)).run()

@@ -6,11 +6,12 @@ import {
   JsonObject,
   OpenExecError,
   type RunId,
+  type Tenant,
 } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
 import { prepared } from './prepared.ts'
-import { events } from './tables.ts'
+import { events, runs } from './tables.ts'
 
 const insert = prepared((db) =>
   db
@@ -48,6 +49,22 @@ const selectAfter = prepared((db) =>
     .from(events)
     .where(and(eq(events.runId, sql.placeholder('run')), gt(events.seq, sql.placeholder('after'))))
     .orderBy(asc(events.seq))
+    .limit(sql.placeholder('limit'))
+    .prepare(),
+)
+
+const selectAll = prepared((db) =>
+  db
+    .select()
+    .from(events)
+    .innerJoin(runs, eq(runs.id, events.runId))
+    .where(
+      and(
+        eq(runs.tenant, sql.placeholder('tenant')),
+        gt(events.position, sql.placeholder('after')),
+      ),
+    )
+    .orderBy(asc(events.position))
     .limit(sql.placeholder('limit'))
     .prepare(),
 )
@@ -103,6 +120,23 @@ export function readEvents(
   return selectAfter(db).all({ run: runId, after, limit }).map(eventOf)
 }
 
+/** An event with its place in the order of all commits. */
+export interface PlacedEvent {
+  position: number
+  event: Event
+}
+
+/** Of every run of a tenant, oldest first, `position` above `after`. */
+export function readAllEvents(
+  db: Db,
+  tenant: Tenant,
+  { after, limit }: { after: number; limit: number },
+): PlacedEvent[] {
+  return selectAll(db)
+    .all({ tenant, after, limit })
+    .map(({ events: row }) => ({ position: row.position, event: eventOf(row) }))
+}
+
 /** All events of one type, oldest first. Throws `state_corrupt` for a row that holds no JSON. */
 export function readEventsOfType(db: Db, runId: RunId, type: EventType): Event[] {
   return selectOfType(db).all({ run: runId, type }).map(eventOf)
@@ -110,6 +144,11 @@ export function readEventsOfType(db: Db, runId: RunId, type: EventType): Event[]
 
 export function countEvents(db: Db, runId: RunId, type: EventType): number {
   return countOfType(db).get({ run: runId, type })?.number ?? 0
+}
+
+/** How many events are kept, of all runs; what was removed leaves gaps in the order. */
+export function countAllEvents(db: Db): number {
+  return db.select({ number: count() }).from(events).get()?.number ?? 0
 }
 
 function eventOf(row: typeof events.$inferSelect): Event {

@@ -1,5 +1,5 @@
-import { and, desc, gte, lt } from './drizzle.ts'
-import { OpenExecError, type Run } from '../schema/index.ts'
+import { and, desc, eq, gte, lt } from './drizzle.ts'
+import { OpenExecError, type Run, type Tenant } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
 import { runs } from './tables.ts'
@@ -9,10 +9,10 @@ const CANDIDATES_MAX = 5
 const PREFIX = /^(?:run_)?([0-9a-z]{1,16})$/
 
 /**
- * The run whose id begins with `prefix`, written with or without `run_`. Throws `bad_request` when
+ * The run of a tenant whose id begins with `prefix`, written with or without `run_`. Throws `bad_request` when
  * it is no prefix or fits several, `not_found` when it fits none.
  */
-export function findRun(db: Db, prefix: string): Run {
+export function findRun(db: Db, tenant: Tenant, prefix: string): Run {
   const digits = PREFIX.exec(prefix.trim().toLowerCase())?.[1]
   if (digits === undefined)
     throw new OpenExecError('bad_request', `Cannot find run "${prefix}": expected a run id`, {
@@ -22,7 +22,13 @@ export function findRun(db: Db, prefix: string): Run {
     .select()
     .from(runs)
     // "~" sorts after every character an id can have.
-    .where(and(gte(runs.id, prefixed(digits)), lt(runs.id, prefixed(`${digits}~`))))
+    .where(
+      and(
+        eq(runs.tenant, tenant),
+        gte(runs.id, prefixed(digits)),
+        lt(runs.id, prefixed(`${digits}~`)),
+      ),
+    )
     .orderBy(desc(runs.ordinal))
     .limit(CANDIDATES_MAX + 1)
     .all()

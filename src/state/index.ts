@@ -13,6 +13,7 @@ export {
   isContentReferenced,
   listArtifacts,
 } from './artifacts.ts'
+export { appendAudit, listAudit } from './audit.ts'
 export {
   cacheSize,
   getCacheEntry,
@@ -30,10 +31,30 @@ export {
 } from './context-index.ts'
 export { type Db, openState, type State } from './database.ts'
 export { deleteRun } from './delete-run.ts'
-export { countEvents, insertEvent, lastEvent, readEvents, readEventsOfType } from './events.ts'
+export {
+  countAllEvents,
+  countEvents,
+  insertEvent,
+  lastEvent,
+  type PlacedEvent,
+  readAllEvents,
+  readEvents,
+  readEventsOfType,
+} from './events.ts'
 export { findRun } from './find-run.ts'
+export { findIdempotent, keepIdempotent, removeOldIdempotent } from './idempotency.ts'
+export {
+  countQueued,
+  dequeue,
+  enqueue,
+  isQueued,
+  listExpiredQueued,
+  nextQueued,
+  type QueueEntry,
+} from './queue.ts'
 export {
   claimRun,
+  countRuns,
   getRun,
   insertRun,
   isCancelRequested,
@@ -43,11 +64,15 @@ export {
   ownerOfRun,
   releaseRun,
   requestCancel,
+  tenantOfRun,
   transitionRun,
   updateRun,
 } from './runs.ts'
+export { readMeta, writeMeta } from './meta.ts'
 export { insertSandbox, listSandboxes, removeSandbox } from './sandboxes.ts'
 export { getSession, insertSession } from './sessions.ts'
 export { completeStep, insertStep, listSteps } from './steps.ts'
 export { getTask, insertTask } from './tasks.ts'
+export { lockServer } from './server-lock.ts'
+export { findTokenByHash, insertToken, listTokens, revokeToken, touchToken } from './tokens.ts'
 export { completeToolCall, insertToolCall, listToolCalls } from './tool-calls.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openTestState, seedRun, testRun } from '../../test/helpers/state.ts'
-import { RunId } from '../schema/index.ts'
+import { DEFAULT_TENANT, RunId } from '../schema/index.ts'
 import { findRun } from './find-run.ts'
 import {
   claimRun,
@@ -56,14 +56,16 @@ test('insertRun() refuses a reason that nobody knows', () => {
   expect(() => seedRun(state, 1, run as never)).toThrow('FOREIGN KEY')
 })
 
+const ALL = { tenant: undefined, before: undefined } as const
+
 test('listRuns() gives the newest first, at most limit, of one status when asked', () => {
   using state = openTestState()
   for (const number of [1, 2, 3]) seedRun(state, number)
   transitionRun(state.db, testRun(2).id, { from: ['queued'], patch: { status: 'running' } })
   const ids = (runs: { id: string }[]) => runs.map((run) => Number(run.id.slice(4)))
-  expect(ids(listRuns(state.db, { limit: 10, status: undefined }))).toEqual([3, 2, 1])
-  expect(ids(listRuns(state.db, { limit: 2, status: undefined }))).toEqual([3, 2])
-  expect(ids(listRuns(state.db, { limit: 10, status: 'queued' }))).toEqual([3, 1])
+  expect(ids(listRuns(state.db, { ...ALL, limit: 10, status: undefined }))).toEqual([3, 2, 1])
+  expect(ids(listRuns(state.db, { ...ALL, limit: 2, status: undefined }))).toEqual([3, 2])
+  expect(ids(listRuns(state.db, { ...ALL, limit: 10, status: 'queued' }))).toEqual([3, 1])
 })
 
 test('listUnfinishedRuns() leaves out what has ended', () => {
@@ -124,16 +126,16 @@ test('findRun() takes a unique prefix with or without "run_"', () => {
   using state = openTestState()
   seedRun(state, 1, { id: RunId.parse('run_ab00000000000000') })
   seedRun(state, 2, { id: RunId.parse('run_ac00000000000000') })
-  expect(findRun(state.db, 'ab').id).toBe('run_ab00000000000000')
-  expect(findRun(state.db, 'run_ac').id).toBe('run_ac00000000000000')
-  expect(findRun(state.db, 'run_ac00000000000000').id).toBe('run_ac00000000000000')
-  expect(findRun(state.db, ' AB ').id).toBe('run_ab00000000000000')
+  expect(findRun(state.db, DEFAULT_TENANT, 'ab').id).toBe('run_ab00000000000000')
+  expect(findRun(state.db, DEFAULT_TENANT, 'run_ac').id).toBe('run_ac00000000000000')
+  expect(findRun(state.db, DEFAULT_TENANT, 'run_ac00000000000000').id).toBe('run_ac00000000000000')
+  expect(findRun(state.db, DEFAULT_TENANT, ' AB ').id).toBe('run_ab00000000000000')
 })
 
 test('findRun() lists the candidates of an ambiguous prefix', () => {
   using state = openTestState()
   for (const number of [1, 2, 3, 4, 5, 6]) seedRun(state, number)
-  expect(() => findRun(state.db, 'run_0000')).toThrow(
+  expect(() => findRun(state.db, DEFAULT_TENANT, 'run_0000')).toThrow(
     expect.objectContaining({
       code: 'bad_request',
       message: expect.stringContaining('run_0000000000000006, '),
@@ -146,14 +148,26 @@ test.each(['', 'run_', '%', "' or 1=1", 'run_ab~', '../x', 'x'.repeat(40)])(
   (prefix) => {
     using state = openTestState()
     seedRun(state)
-    expect(() => findRun(state.db, prefix)).toThrow(
+    expect(() => findRun(state.db, DEFAULT_TENANT, prefix)).toThrow(
       expect.objectContaining({ code: 'bad_request' }),
     )
   },
 )
 
+test('findRun() and listRuns() know nothing of another tenant', () => {
+  using state = openTestState()
+  seedRun(state, 1, { tenant: 'other' })
+  expect(() => findRun(state.db, DEFAULT_TENANT, testRun(1).id)).toThrow('Cannot find run')
+  expect(findRun(state.db, 'other', testRun(1).id).tenant).toBe('other')
+  const options = { ...ALL, limit: 10, status: undefined }
+  expect(listRuns(state.db, { ...options, tenant: DEFAULT_TENANT })).toEqual([])
+  expect(listRuns(state.db, { ...options, tenant: 'other' })).toHaveLength(1)
+})
+
 test('findRun() says not_found for a prefix that fits nothing', () => {
   using state = openTestState()
   seedRun(state)
-  expect(() => findRun(state.db, 'zz')).toThrow(expect.objectContaining({ code: 'not_found' }))
+  expect(() => findRun(state.db, DEFAULT_TENANT, 'zz')).toThrow(
+    expect.objectContaining({ code: 'not_found' }),
+  )
 })

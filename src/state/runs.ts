@@ -2,13 +2,14 @@
  * Rows of runs. A status changes only by `transitionRun()`, an owner only by `claimRun()`: both are
  * compare-and-set, so that of two processes exactly one wins.
  */
-import { and, desc, eq, inArray, isNull, notInArray, sql } from './drizzle.ts'
+import { and, count, desc, eq, inArray, isNull, lt, notInArray, sql } from './drizzle.ts'
 import {
   OpenExecError,
   type Run,
   type RunId,
   type RunStatus,
   type TaskId,
+  type Tenant,
   TERMINAL_STATUSES,
 } from '../schema/index.ts'
 import type { Db } from './database.ts'
@@ -16,7 +17,7 @@ import { omitNulls } from './omit-nulls.ts'
 import { prepared } from './prepared.ts'
 import { runs } from './tables.ts'
 
-type Fixed = 'id' | 'taskId' | 'blueprint' | 'request' | 'createdAt'
+type Fixed = 'id' | 'tenant' | 'taskId' | 'blueprint' | 'request' | 'createdAt'
 type Guarded = 'status' | 'owner' | 'cancelRequested'
 
 /** What may change freely; `null` clears a field. */
@@ -25,6 +26,14 @@ type RunPatch = { [Key in Exclude<keyof Run, Fixed | Guarded>]?: Run[Key] | null
 const selectRun = prepared((db) =>
   db
     .select()
+    .from(runs)
+    .where(eq(runs.id, sql.placeholder('id')))
+    .prepare(),
+)
+
+const selectTenant = prepared((db) =>
+  db
+    .select({ tenant: runs.tenant })
     .from(runs)
     .where(eq(runs.id, sql.placeholder('id')))
     .prepare(),
@@ -54,17 +63,39 @@ export function ownerOfRun(db: Db, id: RunId): string | undefined {
   return selectRun(db).get({ id })?.owner ?? undefined
 }
 
+/** How many runs there are, by status. */
+export function countRuns(db: Db): Record<string, number> {
+  const rows = db.select({ status: runs.status, number: count() }).from(runs).groupBy(runs.status)
+  return Object.fromEntries(rows.all().map(({ status, number }) => [status, number]))
+}
+
+/** Whose run it is; undefined when there is no such run. */
+export function tenantOfRun(db: Db, id: RunId): Tenant | undefined {
+  return selectTenant(db).get({ id })?.tenant
+}
+
 /** Without the rest of the row, which may be large; false when there is no such run. */
 export function isCancelRequested(db: Db, id: RunId): boolean {
   return selectCancel(db).get({ id })?.cancelRequested ?? false
 }
 
+interface RunFilter {
+  /** `undefined`: of every tenant. */
+  tenant: Tenant | undefined
+  limit: number
+  status: RunStatus | undefined
+  /** Only runs older than this one. */
+  before: RunId | undefined
+}
+
 /** Newest first. */
-export function listRuns(
-  db: Db,
-  { limit, status }: { limit: number; status: RunStatus | undefined },
-): Run[] {
-  const only = status === undefined ? undefined : eq(runs.status, status)
+export function listRuns(db: Db, { tenant, limit, status, before }: RunFilter): Run[] {
+  const ordinal = before === undefined ? undefined : selectRun(db).get({ id: before })?.ordinal
+  const only = and(
+    tenant === undefined ? undefined : eq(runs.tenant, tenant),
+    status === undefined ? undefined : eq(runs.status, status),
+    ordinal === undefined ? undefined : lt(runs.ordinal, ordinal),
+  )
   return db
     .select()
     .from(runs)

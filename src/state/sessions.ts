@@ -1,5 +1,5 @@
-import { eq } from './drizzle.ts'
-import { OpenExecError, type Session, type SessionId } from '../schema/index.ts'
+import { and, eq } from './drizzle.ts'
+import { OpenExecError, type Session, type SessionId, type Tenant } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { sessions } from './tables.ts'
 
@@ -8,8 +8,12 @@ export function insertSession(db: Db, session: Session): void {
 }
 
 /** Throws `not_found`. */
-export function getSession(db: Db, id: SessionId): Session {
-  const row = db.select().from(sessions).where(eq(sessions.id, id)).get()
+export function getSession(db: Db, tenant: Tenant, id: SessionId): Session {
+  const row = db
+    .select()
+    .from(sessions)
+    .where(and(eq(sessions.tenant, tenant), eq(sessions.id, id)))
+    .get()
   if (row === undefined) throw new OpenExecError('not_found', `Cannot find session "${id}"`)
   return row
 }

@@ -14,10 +14,13 @@ import type {
   RunRequest,
   RunStatus,
   SandboxId,
+  Scope,
   Session,
   SessionId,
   StepId,
   TaskId,
+  Tenant,
+  TokenId,
   ToolCallId,
   Verdict,
 } from '../schema/index.ts'
@@ -29,12 +32,14 @@ export const meta = sqliteTable('meta', {
 
 export const sessions = sqliteTable('sessions', {
   id: text().$type<SessionId>().primaryKey(),
+  tenant: text().$type<Tenant>().notNull(),
   mode: text().$type<Session['mode']>().notNull(),
   createdAt: integer('created_at').notNull(),
 })
 
 export const tasks = sqliteTable('tasks', {
   id: text().$type<TaskId>().primaryKey(),
+  tenant: text().$type<Tenant>().notNull(),
   sessionId: text('session_id').$type<SessionId>().notNull(),
   description: text().notNull(),
   repo: text().notNull(),
@@ -45,6 +50,7 @@ export const tasks = sqliteTable('tasks', {
 export const runs = sqliteTable('runs', {
   ordinal: integer().primaryKey(),
   id: text().$type<RunId>().notNull(),
+  tenant: text().$type<Tenant>().notNull(),
   taskId: text('task_id').$type<TaskId>().notNull(),
   blueprint: text().notNull(),
   status: text().$type<RunStatus>().notNull(),
@@ -165,4 +171,45 @@ export const cacheEntries = sqliteTable('cache_entries', {
   originRun: text('origin_run').$type<RunId>(),
   createdAt: integer('created_at').notNull(),
   usedAt: integer('used_at').notNull(),
+})
+
+export const tokens = sqliteTable('tokens', {
+  ordinal: integer().primaryKey(),
+  id: text().$type<TokenId>().notNull(),
+  tenant: text().$type<Tenant>().notNull(),
+  name: text().notNull(),
+  hash: text().notNull(),
+  scopes: text({ mode: 'json' }).$type<Scope[]>().notNull(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at'),
+  revokedAt: integer('revoked_at'),
+  usedAt: integer('used_at'),
+})
+
+export const queueEntries = sqliteTable('queue_entries', {
+  ordinal: integer().primaryKey(),
+  runId: text('run_id').$type<RunId>().notNull(),
+  tenant: text().$type<Tenant>().notNull(),
+  priority: integer().notNull(),
+  enqueuedAt: integer('enqueued_at').notNull(),
+  expiresAt: integer('expires_at'),
+})
+
+export const idempotencyKeys = sqliteTable('idempotency_keys', {
+  tenant: text().$type<Tenant>().notNull(),
+  key: text().notNull(),
+  requestHash: text('request_hash').notNull(),
+  runId: text('run_id').$type<RunId>().notNull(),
+  createdAt: integer('created_at').notNull(),
+})
+
+export const auditEntries = sqliteTable('audit_entries', {
+  ordinal: integer().primaryKey({ autoIncrement: true }),
+  at: integer().notNull(),
+  tenant: text().$type<Tenant>().notNull(),
+  actor: text().notNull(),
+  action: text().notNull(),
+  subject: text(),
+  requestId: text('request_id'),
+  details: text({ mode: 'json' }).$type<JsonObject>().notNull(),
 })

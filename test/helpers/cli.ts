@@ -50,6 +50,8 @@ interface RunningCli {
   ended: Promise<CliRun>
   /** Settles when stdout and stderr together hold `text`; rejects when the process ends without it. */
   shows(text: string): Promise<void>
+  /** What it has printed so far. */
+  output(): string
 }
 
 export function startOpenexec(
@@ -89,7 +91,7 @@ export function startOpenexec(
       const missing = () => new Error(`Ended without "${text}": ${output.stdout}${output.stderr}`)
       ended.then(() => reject(missing()), reject)
     })
-  return { process: child, ended, shows }
+  return { process: child, ended, shows, output: () => output.stdout + output.stderr }
 }
 
 /** Nothing of the machine that runs the tests decides what they see. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  DEFAULT_TENANT,
   type IdPrefix,
   type NewId,
   type Run,
@@ -50,6 +51,7 @@ export function testRun(number = 1, overrides: Partial<Run> = {}): Run {
   const digits = String(number).padStart(16, '0')
   return {
     id: RunId.parse(`run_${digits}`),
+    tenant: DEFAULT_TENANT,
     taskId: TaskId.parse(`task_${digits}`),
     blueprint: 'check',
     status: 'queued',
@@ -73,9 +75,10 @@ export function seedRun(state: State, number = 1, overrides: Partial<Run> = {}):
   const run = testRun(number, overrides)
   const sessionId = SessionId.parse(`ses_${String(number).padStart(16, '0')}`)
   state.transact((tx) => {
-    insertSession(tx, { id: sessionId, mode: 'task', createdAt: number })
+    insertSession(tx, { id: sessionId, tenant: run.tenant, mode: 'task', createdAt: number })
     insertTask(tx, {
       id: run.taskId,
+      tenant: run.tenant,
       sessionId,
       description: 'Test',
       repo: '/repository',

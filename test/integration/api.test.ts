@@ -4,8 +4,8 @@ import { expect, test } from 'vitest'
 import { createApi } from '../../src/api/index.ts'
 import { openApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
-import { noRuntime } from '../../src/runtime/index.ts'
-import { ErrorBody, OpenExecError, type RunRequest, WireFrame } from '../../src/schema/index.ts'
+import { LOCAL_CALLER, noRuntime } from '../../src/runtime/index.ts'
+import { ErrorAnswer, OpenExecError, type RunRequest, WireFrame } from '../../src/schema/index.ts'
 import { openState } from '../../src/state/index.ts'
 import { openTestDir, seedRun, testRun } from '../helpers/state.ts'
 
@@ -130,7 +130,7 @@ test.each([
     await withApi(async (ask) => {
       const answer = await ask(method, path, body)
       expect(answer.headers.get('content-type')).toContain('application/json')
-      const error = ErrorBody.parse(await answer.json())
+      const { error } = ErrorAnswer.parse(await answer.json())
       expect({ status: answer.status, code: error.code }, error.message).toEqual({ status, code })
       expect(error.message).toMatch(/^Cannot /)
     })
@@ -140,9 +140,9 @@ test.each([
 test('the API names the field that is wrong', async () => {
   await withApi(async (ask) => {
     const answer = await ask('POST', '/v1/runs', { ...REQUEST, timeoutMs: -1 })
-    const { message, details } = ErrorBody.parse(await answer.json())
-    expect(message).toMatch(/^Cannot read "timeoutMs" of the body: /)
-    expect(details).toEqual({ field: 'timeoutMs' })
+    const { error } = ErrorAnswer.parse(await answer.json())
+    expect(error.message).toMatch(/^Cannot read "timeoutMs" of the body: /)
+    expect(error).toMatchObject({ field: 'timeoutMs', details: { field: 'timeoutMs' } })
   })
 })
 
@@ -207,13 +207,21 @@ test('createApi() tells of a bug to its owner and not to the caller', async () =
       recall: () => Promise.reject(bug),
       route: () => Promise.reject(bug),
     },
+    tokens: noRuntime(),
+    admit: () => {},
     launch: () => {},
+    submit: () => Promise.reject(bug),
+    requestOf: () => {
+      throw bug
+    },
+    counts: undefined,
+    backup: () => Promise.reject(bug),
     onBug: (error) => told.push(error),
   })
-  const answer = await api.request(`/v1/runs/${ENDED}`)
+  const answer = await api.request(`/v1/runs/${ENDED}`, {}, { caller: LOCAL_CALLER })
   expect(answer.status).toBe(500)
-  expect(await answer.json()).toEqual({ code: 'internal', message: 'Internal error' })
+  expect(await answer.json()).toEqual({ error: { code: 'internal', message: 'Internal error' } })
   expect(told).toEqual([bug])
-  expect((await api.request('/v1/runs')).status).toBe(507)
+  expect((await api.request('/v1/runs', {}, { caller: LOCAL_CALLER })).status).toBe(507)
   expect(told).toEqual([bug])
 })

@@ -2,15 +2,19 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Catalog } from '../../runtime/index.ts'
 import { Document, SandboxMode } from '../../schema/index.ts'
+import type { ApiEnv } from '../env.ts'
 import { validate } from '../validate.ts'
 
-const Explain = z.strictObject({ document: Document.optional(), mode: SandboxMode.optional() })
+export const Explain = z.strictObject({
+  document: Document.optional(),
+  mode: SandboxMode.optional(),
+})
 
-const DoctorQuery = z.object({ live: z.enum(['true', 'false']).default('false') })
+export const DoctorQuery = z.object({ live: z.enum(['true', 'false']).default('false') })
 
 /** What can be asked without a run. */
 export function catalogRoutes({ catalog }: { catalog: Catalog }) {
-  return new Hono()
+  return new Hono<ApiEnv>()
     .get('/blueprints', (c) => c.json({ blueprints: catalog.blueprints() }))
     .post('/blueprints/check', validate('json', Document), (c) =>
       c.json(catalog.checkBlueprint(c.req.valid('json'))),

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Runtime } from '../../runtime/index.ts'
+import type { ApiEnv } from '../env.ts'
 import { validate } from '../validate.ts'
 
 const ById = validate('param', z.object({ id: z.string().min(1).max(64) }))
@@ -8,16 +9,16 @@ const ByArtifact = validate(
   'param',
   z.object({ id: z.string().min(1).max(64), artifact: z.string().min(1).max(200) }),
 )
-const DiffQuery = z.object({
+export const DiffQuery = z.object({
   format: z.enum(['summary', 'patch', 'stat', 'name-only']).default('patch'),
 })
 
-const Branch = z.strictObject({ name: z.string().min(1).max(200).optional() })
-const FileQuery = z.object({ path: z.string().min(1).max(4096) })
+export const Branch = z.strictObject({ name: z.string().min(1).max(200).optional() })
+export const FileQuery = z.object({ path: z.string().min(1).max(4096) })
 
 /** What a run left: result, stages, artifacts, changes. */
 export function resultRoutes({ runtime }: { runtime: Runtime }) {
-  return new Hono()
+  return new Hono<ApiEnv>()
     .get('/:id/result', ById, async (c) =>
       c.json(await runtime.result(runtime.find(c.req.valid('param').id).id)),
     )

@@ -1,70 +1,88 @@
-import { Hono } from 'hono'
-import { stream } from 'hono/streaming'
+import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { Runtime } from '../../runtime/index.ts'
-import { type Run, RunRequest, RunStatus, TaskId } from '../../schema/index.ts'
-import { encodeFrame } from '../frames.ts'
-import { validate } from '../validate.ts'
+import type { Caller, QueuePlace, Runtime } from '../../runtime/index.ts'
+import {
+  CreateRun,
+  hashJson,
+  OpenExecError,
+  type Run,
+  RunRequest,
+  RunStatus,
+  TaskId,
+} from '../../schema/index.ts'
+import type { ApiEnv } from '../env.ts'
+import { validate, validateBody } from '../validate.ts'
 
-const ListQuery = z.object({
+export const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(50),
   status: RunStatus.optional(),
+  /** Id of the last run of the page before. */
+  before: z.string().min(1).max(64).optional(),
 })
-const EventsQuery = z.object({
+export const EventsQuery = z.object({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(5000).default(1000),
 })
-const StreamQuery = z.object({
-  after: z.coerce.number().int().nonnegative().default(0),
-  live: z.enum(['true', 'false']).default('true'),
-  output: z.enum(['true', 'false']).default('true'),
-})
-const Decision = z.strictObject({
+export const Decision = z.strictObject({
   approval: z.string().optional(),
   approve: z.boolean(),
   reason: z.string().max(1000).optional(),
 })
-const Fork = z.strictObject({
+export const Fork = z.strictObject({
   count: z.number().int().min(1).max(64).default(1),
   at: z.string().min(1).max(200).optional(),
   task: z.string().optional(),
   command: z.array(z.string()).min(1).optional(),
 })
+/** A fork is made by its own route, which knows what it stands on. */
+const EmbeddedRequest = RunRequest.omit({ fork: true })
 /** A whole id or a unique prefix of one. */
 const ById = validate('param', z.object({ id: z.string().min(1).max(64) }))
+/** In process a request is the one the runtime knows; over a wire everything in it travels. */
+const Submission = validateBody<CreateRun | RunRequest>((value) =>
+  typeof Reflect.get(Object(value), 'repo') === 'string' ? EmbeddedRequest : CreateRun,
+)
 
-export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: Run): void }) {
-  return new Hono()
-    .post('/', validate('json', RunRequest.omit({ fork: true })), async (c) => {
-      const run = await runtime.submit(c.req.valid('json'), { signal: c.req.raw.signal })
-      launch(run)
+interface Deps {
+  runtime: Runtime
+  /** Throws `too_busy` when no more runs may wait. */
+  admit(): void
+  launch(run: Run): void
+  submit(
+    request: RunRequest,
+    options: { signal: AbortSignal } & QueuePlace,
+  ): Promise<{ run: Run; again: boolean }>
+  requestOf(body: CreateRun | RunRequest, caller: Caller): RunRequest
+}
+
+export function runRoutes({ runtime, admit, launch, submit, requestOf }: Deps) {
+  return new Hono<ApiEnv>()
+    .post('/', Submission, async (c) => {
+      const body = c.req.valid('json')
+      const request = requestOf(body, c.env.caller)
+      const place = { ...placeOf(body), key: keyOf(c, body), signal: c.req.raw.signal }
+      const { run, again } = await submit(request, place)
+      c.header('location', `/v1/runs/${run.id}`)
+      if (again) c.header('idempotent-replayed', 'true')
       return c.json(run, 201)
     })
     .post('/of-task/:task', validate('param', z.object({ task: TaskId })), async (c) => {
+      admit()
       const id = await runtime.runTask(c.req.valid('param').task, { signal: c.req.raw.signal })
       launch(runtime.get(id))
       return c.json(runtime.get(id), 201)
     })
     .get('/', validate('query', ListQuery), (c) => {
-      const { limit, status } = c.req.valid('query')
-      return c.json({ runs: runtime.list({ limit, status }) })
+      const { limit, status, before } = c.req.valid('query')
+      const cursor = before === undefined ? undefined : runtime.find(before).id
+      const runs = runtime.list({ limit, status, before: cursor })
+      const next = runs.length < limit ? undefined : runs.at(-1)?.id
+      return c.json({ runs, ...(next !== undefined && { next }) })
     })
     .get('/:id', ById, (c) => c.json(runtime.find(c.req.valid('param').id)))
     .get('/:id/events', ById, validate('query', EventsQuery), (c) => {
       const run = runtime.find(c.req.valid('param').id)
       return c.json({ events: runtime.events(run.id, c.req.valid('query')) })
-    })
-    .get('/:id/stream', ById, validate('query', StreamQuery), (c) => {
-      const run = runtime.find(c.req.valid('param').id)
-      const { after, live, output } = c.req.valid('query')
-      const stop = new AbortController()
-      c.header('content-type', 'application/x-ndjson')
-      return stream(c, async (out) => {
-        out.onAbort(() => stop.abort())
-        const wish = { after, live: live === 'true', output: output === 'true' }
-        for await (const frame of runtime.stream(run.id, { ...wish, signal: stop.signal }))
-          await out.write(encodeFrame(frame))
-      })
     })
     .post('/:id/cancel', ById, async (c) => {
       const run = runtime.find(c.req.valid('param').id)
@@ -78,6 +96,7 @@ export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: R
     })
     .post('/:id/fork', ById, validate('json', Fork), async (c) => {
       const { id } = runtime.find(c.req.valid('param').id)
+      admit()
       const { count, at, task, command } = c.req.valid('json')
       const { signal } = c.req.raw
       const runs = await runtime.fork(id, { count, at, task, command, signal })
@@ -90,4 +109,25 @@ export function runRoutes({ runtime, launch }: { runtime: Runtime; launch(run: R
       await runtime.decide(run.id, { approval, approve, reason })
       return c.json(runtime.get(run.id))
     })
+}
+
+function placeOf(body: CreateRun | RunRequest): Pick<QueuePlace, 'priority' | 'ttlMs'> {
+  if (typeof body.repo === 'string') return { priority: 0, ttlMs: undefined }
+  // The guard above cannot narrow a union whose members share all other keys.
+  const { priority = 0, ttl } = body as CreateRun
+  return { priority, ttlMs: ttl }
+}
+
+const KEY = /^[\x21-\x7e]{1,255}$/
+
+function keyOf(c: Context<ApiEnv>, body: unknown): QueuePlace['key'] {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined) return undefined
+  if (!KEY.test(key))
+    throw new OpenExecError(
+      'bad_request',
+      'Cannot use the Idempotency-Key: expected 1 to 255 printable characters',
+      { details: { field: 'Idempotency-Key' } },
+    )
+  return { key, requestHash: hashJson(body) }
 }

@@ -65,13 +65,13 @@ function registerResume(program: Command, context: CommandContext): void {
     )
     .action((id: string, options: ControlOptions) => {
       const launch = options.detach === true ? 'worker' : 'here'
-      return using(context, { ...READ, launch, from: options }, async ({ client }) => {
+      return using(context, { ...READ, launch, from: options }, async ({ client, remote }) => {
         const { steps } = await bodyOf(client.v1.runs[':id'].steps.$get({ param: { id } }))
         const seen = new Set(steps.map(({ stage, attempt }) => `${stage}.${attempt}`))
         const { run, after } = await bodyOf(client.v1.runs[':id'].resume.$post({ param: { id } }))
         if (options.detach !== true)
           return await attach(context, { client, run, after, seen }, options)
-        await waitForWorker(client, run.id)
+        if (!remote) await waitForWorker(client, run.id)
         if (options.json === true) printJson(context.io, { run: run.id, status: run.status })
         else context.io.out(run.id)
       })

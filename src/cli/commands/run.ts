@@ -16,6 +16,7 @@ import {
   using,
   withStateOptions,
 } from '../command-context.ts'
+import { overWire } from '../over-wire.ts'
 import { printJson } from '../print.ts'
 
 interface RunOptions extends StateOptions, AttachOptions {
@@ -109,9 +110,10 @@ async function run(
   const timeoutMs = timeoutOf(options.timeout)
   const launch = options.detach === true ? 'worker' : 'here'
   const connection = { from: options, state_needed: 'create', launch } as const
-  await using(context, connection, async ({ client, repo }) => {
+  await using(context, connection, async ({ client, repo, remote }) => {
     const request = requestOf(context, { blueprint, options, repo, inputs, timeoutMs })
-    const created = await bodyOf(client.v1.runs.$post({ json: request }))
+    const json = remote ? await overWire(context.io, request) : request
+    const created = await bodyOf(client.v1.runs.$post({ json }))
     if (options.detach === true) return announceDetached(context, created, options)
     await attach(context, { client, run: created, after: 0, seen: new Set() }, options)
   })

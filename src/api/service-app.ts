@@ -1,0 +1,103 @@
+/** The API behind its gate: one Hono app whose routes are exactly those of the route table. */
+import { type Context, Hono } from 'hono'
+import type { Caller, Tokens } from '../runtime/index.ts'
+import { OpenExecError, type Tenant } from '../schema/index.ts'
+import { type Api, answerOf, errorResponse, notFound } from './app.ts'
+import { limitBody } from './body-limit.ts'
+import { authenticate, authorize, checkPlace, requestIdOf } from './gate.ts'
+import type { KnownHosts } from './hosts.ts'
+import type { RouteRow } from './route-row.ts'
+import { ROUTES } from './route-table.ts'
+
+export interface ServiceAppDeps {
+  tokens: Tokens
+  known: KnownHosts
+  /** The API as a tenant sees it. */
+  apiOf(tenant: Tenant): Api
+  /** Routes that only a server has, by `METHOD /path`. */
+  own: ReadonlyMap<string, OwnRoute>
+  /** Told of every answer. */
+  onAnswer(seen: AnsweredRequest): void
+  onBug(error: unknown, requestId: string | undefined): void
+}
+
+export type OwnRoute = (request: Request, caller: Caller) => Response | Promise<Response>
+
+export interface AnsweredRequest {
+  requestId: string
+  method: string
+  /** As the route table has it; what was asked for where nothing fits is not repeated. */
+  route: string
+  status: number
+  ms: number
+  actor: string | undefined
+}
+
+const NOBODY: Omit<Caller, 'requestId'> = { tenant: 'default', actor: 'public', scopes: [] }
+
+export function createServiceApp(deps: ServiceAppDeps): Hono {
+  const app = new Hono()
+  for (const row of ROUTES) app.on(row.method, row.path, (c) => answer(deps, c, row))
+  app.notFound((c) => answer(deps, c, undefined))
+  return app
+}
+
+async function answer(
+  deps: ServiceAppDeps,
+  c: Context,
+  row: RouteRow | undefined,
+): Promise<Response> {
+  const started = performance.now()
+  const header = (name: string) => c.req.header(name)
+  const requestId = requestIdOf(header)
+  const seen = { actor: undefined as string | undefined }
+  const response = await pass(deps, { c, row, requestId, seen }).catch((error: unknown) => {
+    const body = answerOf(error, requestId)
+    if (body.error.code === 'internal') deps.onBug(error, requestId)
+    return errorResponse(body)
+  })
+  response.headers.set('x-request-id', requestId)
+  response.headers.set('x-content-type-options', 'nosniff')
+  if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'no-store')
+  const ms = performance.now() - started
+  const { method } = c.req
+  const { status } = response
+  deps.onAnswer({ requestId, method, route: row?.path ?? 'none', status, ms, ...seen })
+  return response
+}
+
+interface Passing {
+  c: Context
+  row: RouteRow | undefined
+  requestId: string
+  seen: { actor: string | undefined }
+}
+
+async function pass(deps: ServiceAppDeps, { c, row, requestId, seen }: Passing): Promise<Response> {
+  const header = (name: string) => c.req.header(name)
+  checkPlace(deps.known, header)
+  const caller =
+    row?.scope === 'public'
+      ? { ...NOBODY, requestId }
+      : authenticate(deps.tokens, header, requestId)
+  seen.actor = caller.actor
+  if (row === undefined) throw notFound(c.req.method, c.req.path)
+  authorize(row, caller)
+  checkBodyType(row, header)
+  const request = await limitBody(c.req.raw, row)
+  const own = deps.own.get(`${row.method} ${row.path}`)
+  if (own !== undefined) return await own(request, caller)
+  return await deps.apiOf(caller.tenant).fetch(request, { caller })
+}
+
+/** A page can send a form or plain text anywhere without being asked; JSON it cannot. */
+function checkBodyType({ body }: RouteRow, header: (name: string) => string | undefined): void {
+  if (body === undefined) return
+  const type = header('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type === 'application/json') return
+  throw new OpenExecError(
+    'bad_request',
+    'Cannot read the body: expected Content-Type application/json',
+    { details: { field: 'Content-Type' } },
+  )
+}

@@ -1,0 +1,113 @@
+/** serve: the API over HTTP, for strangers. */
+import { realpathSync } from 'node:fs'
+import type { Command } from 'commander'
+import { join, resolve } from 'node:path'
+import { Duration, OpenExecError } from '../../schema/index.ts'
+import { type CommandContext, wholeNumber } from '../command-context.ts'
+import { serveUntilStopped } from '../open-server.ts'
+
+interface ServeWords {
+  listen: string
+  state?: string
+  allowHost?: string[]
+  allowOrigin?: string[]
+  repos?: string[]
+  concurrency?: string
+  tenantConcurrency?: string
+  queue: string
+  drain: string
+}
+
+const HELP = `
+Examples:
+  openexec serve                                         on this machine alone
+  openexec serve --state /var/lib/openexec --listen 0.0.0.0:7333 --allow-host ci.example.com
+  curl -H "Authorization: Bearer $(cat DIR/token)" http://127.0.0.1:7333/v1/runs
+
+The first start writes an administrator's token to DIR/token, which only you can read; make others
+with \`openexec token create\`. There is no way to speak to the server without one. It speaks HTTP:
+put a proxy that ends TLS before it where it can be reached from outside.
+SIGTERM ends it in order: no new runs, then up to --drain for those that go on. What goes on after
+that is taken over by the next start. The routes are in /v1/openapi.json and docs/api.md.`
+
+export function registerServe(program: Command, context: CommandContext): void {
+  program
+    .command('serve')
+    .description('Serve the API over HTTP and WebSockets, with tokens, tenants and a queue.')
+    .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7333')
+    .option('--state <dir>', 'state directory (default: openexec in the home of state files)')
+    .option('--allow-host <name>', 'a name the server is reached by; may be repeated', collect)
+    .option('--allow-origin <url>', 'a page that may speak to it; may be repeated', collect)
+    .option('--repos <dir>', 'whose repositories every tenant may use; may be repeated', collect)
+    .option('--concurrency <count>', 'runs at once (default: by processors and memory)')
+    .option('--tenant-concurrency <count>', 'runs of one tenant at once (default: all)')
+    .option('--queue <count>', 'runs that may wait', '10000')
+    .option('--drain <duration>', 'time for runs to end after the first SIGTERM', '30s')
+    .addHelpText('after', HELP)
+    .action((words: ServeWords) => serve(context, words))
+}
+
+async function serve(
+  { io, config, exit, leave }: CommandContext,
+  words: ServeWords,
+): Promise<void> {
+  const drainMs = Duration.safeParse(words.drain)
+  if (!drainMs.success)
+    throw new OpenExecError(
+      'bad_request',
+      `Cannot use --drain "${words.drain}": expected a duration`,
+    )
+  const ended = await serveUntilStopped(io, {
+    ...addressOf(words.listen),
+    config,
+    stateDir: resolve(io.cwd, words.state ?? config.stateDir ?? join(config.stateHome, 'openexec')),
+    allowedHosts: (words.allowHost ?? []).map((name) => name.toLowerCase()),
+    allowedOrigins: (words.allowOrigin ?? []).map(originOf),
+    openRoots: (words.repos ?? []).map((path) => directoryOf(resolve(io.cwd, path))),
+    concurrency: countOf('--concurrency', words.concurrency),
+    concurrencyOfTenant: countOf('--tenant-concurrency', words.tenantConcurrency),
+    waitingMax: wholeNumber('--queue', words.queue, { min: 1, max: 1_000_000 }),
+    drainMs: drainMs.data,
+  })
+  if (ended === 'done') return exit(0)
+  io.err('Left runs that go on: the next start takes them over')
+  leave(0)
+}
+
+const ADDRESS = /^(?:(\[[0-9a-f:.]+\]|[^\s:[\]]+):)?(\d{1,5})$/i
+
+function addressOf(text: string): { host: string; port: number } {
+  const [, host = '127.0.0.1', digits] = ADDRESS.exec(text) ?? []
+  const port = Number(digits)
+  if (digits !== undefined && port <= 65_535) return { host: host.replaceAll(/^\[|\]$/g, ''), port }
+  throw new OpenExecError('bad_request', `Cannot use --listen "${text}": expected HOST:PORT`, {
+    hint: 'For example 127.0.0.1:7333, or [::1]:7333; port 0 takes one that is free',
+  })
+}
+
+function originOf(text: string): string {
+  const { origin } = URL.canParse(text) ? new URL(text) : { origin: 'null' }
+  if (origin !== 'null') return origin
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot use --allow-origin "${text}": expected an address such as https://ci.example.com`,
+  )
+}
+
+function directoryOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (cause) {
+    throw new OpenExecError('bad_request', `Cannot use --repos "${path}": no such directory`, {
+      cause,
+    })
+  }
+}
+
+function countOf(name: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : wholeNumber(name, text, { min: 1, max: 10_000 })
+}
+
+function collect(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value]
+}

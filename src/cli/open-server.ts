@@ -1,0 +1,30 @@
+/** Starts the server in this process and stays with it until it is told to end. */
+import type { ServeOptions } from '../serve.ts'
+import type { Io } from './io.ts'
+
+type Given = Omit<ServeOptions, 'log' | 'limits'> & {
+  /** How long runs may take to end after the first signal, in `ms`. */
+  drainMs: number
+}
+
+/** Gives back whether every run had ended. Loading a server is what no other command pays for. */
+export async function serveUntilStopped(io: Io, given: Given): Promise<'done' | 'left'> {
+  const [{ openServer }, { createServerLog, SERVER_LIMITS }] = await Promise.all([
+    import('../serve.ts'),
+    import('../api/index.ts'),
+  ])
+  const log = createServerLog({ write: (line: string) => io.err(line.trimEnd()) })
+  const serving = await openServer({ ...given, log, limits: SERVER_LIMITS })
+  io.out(`Listening on ${serving.url}`)
+  io.err(`The first token is in ${serving.tokenFile}`)
+  await stopped(io.signal)
+  io.err('Ending: no new runs; waiting for those that go on')
+  return await serving.drain(given.drainMs)
+}
+
+async function stopped(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

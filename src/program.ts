@@ -1,0 +1,22 @@
+import type { Advisor, Catalog, Runtime, RuntimeDeps, Tokens } from './runtime/index.ts'
+import type { Sandboxes } from './sandbox/index.ts'
+import type { Tenant } from './schema/index.ts'
+
+/** The program without anybody who speaks to it. */
+export interface Program {
+  catalog: Catalog
+  advisor: Advisor
+  sandboxes: Sandboxes
+  /** `undefined` where there is no state directory. */
+  opened: OpenedRuntime | undefined
+  /** Ends what goes on and closes everything. */
+  close(): Promise<void>
+}
+
+export interface OpenedRuntime {
+  root: string
+  deps: Omit<RuntimeDeps, 'tenant'>
+  tokens: Tokens
+  runtimeOf(tenant: Tenant): Runtime
+  dispose(): void
+}

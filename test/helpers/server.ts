@@ -1,0 +1,111 @@
+/** A real server on a free port of this machine, over a state directory of its own; no engine answers. */
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SERVER_LIMITS } from '../../src/api/index.ts'
+import { readConfig } from '../../src/config.ts'
+import { createTokens, createNewId, LOCAL_CALLER } from '../../src/runtime/index.ts'
+import type { Run, Scope, Tenant } from '../../src/schema/index.ts'
+import { openServer, type ServeOptions, type Serving } from '../../src/serve.ts'
+import { openState, type State } from '../../src/state/index.ts'
+import { seedRun } from './state.ts'
+
+export interface TestServer {
+  url: string
+  stateDir: string
+  /** Of the tenant `default`, with every right. */
+  admin: string
+  /** A second connection to the same state. */
+  state: State
+  token(
+    tenant: Tenant,
+    scopes: readonly Scope[],
+    expiresInMs?: number,
+  ): { token: string; id: string }
+  seed(number: number, overrides?: Partial<Run>): Run
+  ask(path: string, options?: AskOptions): Promise<Response>
+  serving: Serving
+  logged: string[]
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+interface AskOptions {
+  method?: string
+  token?: string | undefined
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+/** Nothing that is asked for is ever executed: the engine is one that is not there. */
+export async function testServer(changes: Partial<ServeOptions> = {}): Promise<TestServer> {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'openexec-server-test-')))
+  const stateDir = join(directory, 'state')
+  const logged: string[] = []
+  const config = readConfig({
+    PATH: process.env['PATH'],
+    HOME: directory,
+    DOCKER_HOST: 'unix:///nowhere/engine.sock',
+  })
+  const log = {
+    info: () => {},
+    warn: () => {},
+    answered: () => {},
+    bug: (error: unknown) =>
+      logged.push(error instanceof Error ? String(error.stack) : String(error)),
+  }
+  const serving = await openServer({
+    config,
+    stateDir,
+    host: '127.0.0.1',
+    port: 0,
+    allowedHosts: [],
+    allowedOrigins: [],
+    openRoots: [],
+    concurrency: 1,
+    concurrencyOfTenant: undefined,
+    waitingMax: 1000,
+    limits: SERVER_LIMITS,
+    log,
+    ...changes,
+  })
+  const state = openState({ file: join(stateDir, 'openexec.db') })
+  const tokens = createTokens({ state, now: Date.now, newId: createNewId() })
+  const token: TestServer['token'] = (tenant, scopes, expiresInMs) => {
+    const made = tokens.create(
+      {
+        name: 'test',
+        tenant,
+        scopes: [...scopes],
+        ...(expiresInMs && { expires_in_ms: expiresInMs }),
+      },
+      LOCAL_CALLER,
+    )
+    return { token: made.token, id: made.record.id }
+  }
+  const admin = token('default', ['admin']).token
+  return {
+    url: serving.url,
+    stateDir,
+    admin,
+    state,
+    token,
+    serving,
+    logged,
+    seed: (number, overrides = {}) => seedRun(state, number, overrides),
+    ask: (path, { method = 'GET', token: given = admin, body, headers = {} } = {}) =>
+      fetch(`${serving.url}${path}`, {
+        method,
+        headers: {
+          ...(given !== '' && { authorization: `Bearer ${given}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      }),
+    async [Symbol.asyncDispose]() {
+      state[Symbol.dispose]()
+      await serving.drain(5000)
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
