@@ -162,7 +162,7 @@ export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Pro
   const catalog = createCatalog({
     ...shared,
     gitVersion: (signal) => workspaces.checkGit(signal),
-    user: userFor('doctor'),
+    ...machineOf(config, root),
   })
   const advisor = createAdvisor({ ...shared, endpoint: () => localEndpoint(config.router) })
   return {
@@ -253,6 +253,11 @@ async function backupOf(
 ): Promise<{ bytes: number }> {
   if (opened === undefined) throw new OpenExecError('bad_request', 'Cannot back up without state')
   return await backupState({ state: opened.deps.state, root: opened.root }, directory)
+}
+
+/** What the doctor looks at besides the engine. */
+function machineOf({ certificates }: Config, root: string | undefined) {
+  return { certificates, user: userFor('doctor'), stateDir: root ?? realpathSync(tmpdir()) }
 }
 
 function tell(log: Log, error: unknown): void {

@@ -15,6 +15,8 @@ interface PresetSources {
 export interface Config {
   /** Where the engine may be named: the variables of the engine's own clients. */
   engine: Readonly<Record<string, string | undefined>>
+  /** Where certificate authorities of this site may be named. */
+  certificates: Readonly<Record<string, string | undefined>>
   /** State directory of every command; the repository's `.openexec` when undefined. */
   stateDir: string | undefined
   /** Server that commands speak to; `--server` wins. In this process when undefined. */
@@ -62,6 +64,10 @@ export function readConfig(
       DOCKER_TLS_VERIFY: env['DOCKER_TLS_VERIFY'],
       XDG_RUNTIME_DIR: env['XDG_RUNTIME_DIR'],
       HOME: home,
+    }),
+    certificates: Object.freeze({
+      SSL_CERT_FILE: env['SSL_CERT_FILE'],
+      NODE_EXTRA_CA_CERTS: env['NODE_EXTRA_CA_CERTS'],
     }),
     stateDir: env['OPENEXEC_STATE'],
     serverUrl: env['OPENEXEC_URL'] === '' ? undefined : env['OPENEXEC_URL'],

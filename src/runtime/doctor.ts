@@ -1,6 +1,6 @@
 /**
  * Looks at this machine with the eyes of a run: what is there, what can be enforced, and what to do
- * about what is missing. The last check opens a real sandbox and reads its receipt.
+ * about what is missing. Real sandboxes are opened and their receipts read; what is tried leaves nothing.
  */
 import { mkdtemp, mkdir, rm, chown, realpath } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,19 +10,27 @@ import {
   type Clock,
   type DoctorCheck,
   type DoctorReport,
+  type Isolation,
   type NewId,
   OpenExecError,
+  type Receipt,
 } from '../schema/index.ts'
 import type { Models } from '../model/index.ts'
+import { type EngineFacts, OWN_IMAGES, type Probed, type Sandboxes } from '../sandbox/index.ts'
+import { capabilityMap, fromFacts, fromReceipt } from './capabilities.ts'
 import { modelChecks } from './doctor-model.ts'
-import { type EngineFacts, OWN_IMAGES, type Sandboxes } from '../sandbox/index.ts'
+import { machineCapabilities } from './machine-capabilities.ts'
 
 export interface DoctorDeps {
   sandboxes: Sandboxes
-  /** Version of git on this machine as `[major, minor, patch]`. Throws when there is none. */
+  /** Version of git on this machine. Throws when there is none. */
   gitVersion(signal: AbortSignal): Promise<string>
   user: { uid: number; gid: number }
   models: Models
+  /** Where workspaces and results go. */
+  stateDir: string
+  /** Variables that name certificate authorities of this site. */
+  certificates: Readonly<Record<string, string | undefined>>
   newId: NewId
   now: Clock
 }
@@ -31,15 +39,60 @@ export async function examine(
   deps: DoctorDeps,
   { live, signal }: { live: boolean; signal: AbortSignal },
 ): Promise<DoctorReport> {
-  const checks: DoctorCheck[] = [nodeCheck(), await gitCheck(deps, signal)]
-  checks.push(...(await modelChecks(deps, { live, signal })))
+  const git = await gitCheck(deps, signal)
+  const checks: DoctorCheck[] = [nodeCheck(), git, ...(await modelChecks(deps, { live, signal }))]
+  const machine = await machineCapabilities(deps, git.evidence)
   const facts = await attempt('engine', () => deps.sandboxes.facts({ signal }), checks)
-  if (facts !== undefined) {
-    checks.push(...engineChecks(facts), ...(await imageChecks(deps, signal)))
-    checks.push(...(await sandboxChecks(deps, facts, signal)))
-    checks.push(...poolChecks(deps))
+  const tried = facts === undefined ? {} : await examineEngine(deps, { facts, checks }, signal)
+  return {
+    ok: checks.every(({ status }) => status !== 'failed'),
+    checks,
+    capabilities: capabilityMap({ ...machine, ...tried }),
   }
-  return { ok: checks.every(({ status }) => status !== 'failed'), checks }
+}
+
+/** Everything is tried below one directory, which is gone afterwards. */
+async function examineEngine(
+  deps: DoctorDeps,
+  { facts, checks }: { facts: EngineFacts; checks: DoctorCheck[] },
+  signal: AbortSignal,
+): Promise<Record<string, Probed>> {
+  checks.push(...engineChecks(facts), ...(await imageChecks(deps, signal)))
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'openexec-doctor-')))
+  try {
+    // One after another: on a busy machine each would disturb what the other measures.
+    const receipt = await sandboxChecks(deps, { facts, checks, slot: join(folder, 'slot') }, signal)
+    checks.push(...poolChecks(deps))
+    const probes = await deps.sandboxes.probe(folder, { signal })
+    const gvisor = await gvisorProbe(deps, { facts, slot: join(folder, 'gvisor') }, signal)
+    return { ...fromReceipt(receipt), ...fromFacts(facts), ...probes, gvisor }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Registered is not working: a real sandbox says which. */
+async function gvisorProbe(
+  deps: DoctorDeps,
+  { facts, slot }: { facts: EngineFacts; slot: string },
+  signal: AbortSignal,
+): Promise<Probed> {
+  if (!facts.runtimes.includes('runsc'))
+    return { has: 'no', evidence: `no runtime runsc (there are ${facts.runtimes.join(', ')})` }
+  const failures: DoctorCheck[] = []
+  const receipt = await attempt(
+    'gvisor',
+    () => openOnce(deps, { facts, slot, isolation: 'gvisor' }, signal),
+    failures,
+  )
+  if (receipt === undefined) return { has: 'no', evidence: failures[0]?.evidence ?? '' }
+  const missing = receipt.items.filter(({ status }) => status === 'missing')
+  return receipt.complete
+    ? { has: 'yes', evidence: `a sandbox was opened with ${receipt.items.length} guarantees` }
+    : {
+        has: 'no',
+        evidence: `a sandbox misses ${missing.map((item) => item.guarantee).join(', ')}`,
+      }
 }
 
 function nodeCheck(): DoctorCheck {
@@ -82,15 +135,6 @@ function engineChecks(facts: EngineFacts): DoctorCheck[] {
           evidence: 'the engine has no seccomp',
           remedy: 'Use a kernel and an engine with seccomp; runs are refused without it',
         },
-    facts.runtimes.includes('runsc')
-      ? { name: 'gvisor', status: 'ok', evidence: 'runtime runsc is registered' }
-      : {
-          name: 'gvisor',
-          status: 'warning',
-          evidence: `no runtime runsc (there are ${facts.runtimes.join(', ')})`,
-          remedy:
-            'Only needed for `isolation: gvisor`: install gVisor and register it with the engine',
-        },
     {
       name: 'access control',
       status: 'ok',
@@ -116,32 +160,28 @@ async function imageChecks({ sandboxes }: DoctorDeps, signal: AbortSignal): Prom
 /** Opens a sandbox over an empty directory; every guarantee of its receipt becomes a check. */
 async function sandboxChecks(
   deps: DoctorDeps,
-  facts: EngineFacts,
+  { facts, checks, slot }: { facts: EngineFacts; checks: DoctorCheck[]; slot: string },
   signal: AbortSignal,
-): Promise<DoctorCheck[]> {
-  const checks: DoctorCheck[] = []
-  const slot = await realpath(await mkdtemp(join(tmpdir(), 'openexec-doctor-')))
-  try {
-    const started = performance.now()
-    const receipt = await attempt('sandbox', () => openOnce(deps, { facts, slot }, signal), checks)
-    if (receipt === undefined) return checks
-    const took = Math.round(performance.now() - started)
-    const soft = receipt.items.filter(({ status }) => status !== 'enforced')
-    return [
-      {
-        name: 'sandbox',
-        status: receipt.complete ? 'ok' : 'failed',
-        evidence: `opened, measured and removed in ${took} ms; ${receipt.items.length - soft.length} of ${receipt.items.length} guarantees enforced`,
-      },
-      ...soft.map(({ guarantee, requested, enforced, status }): DoctorCheck => ({
-        name: guarantee,
-        status: status === 'soft' ? 'warning' : 'failed',
-        evidence: `asked for ${requested}, found ${enforced}`,
-      })),
-    ]
-  } finally {
-    await rm(slot, { recursive: true, force: true })
-  }
+): Promise<Receipt | undefined> {
+  const started = performance.now()
+  const open = () => openOnce(deps, { facts, slot, isolation: 'container' }, signal)
+  const receipt = await attempt('sandbox', open, checks)
+  if (receipt === undefined) return undefined
+  const took = Math.round(performance.now() - started)
+  const soft = receipt.items.filter(({ status }) => status !== 'enforced')
+  checks.push(
+    {
+      name: 'sandbox',
+      status: receipt.complete ? 'ok' : 'failed',
+      evidence: `opened, measured and removed in ${took} ms; ${receipt.items.length - soft.length} of ${receipt.items.length} guarantees enforced`,
+    },
+    ...soft.map(({ guarantee, requested, enforced, status }): DoctorCheck => ({
+      name: guarantee,
+      status: status === 'soft' ? 'warning' : 'failed',
+      evidence: `asked for ${requested}, found ${enforced}`,
+    })),
+  )
+  return receipt
 }
 
 /** Only a process that lives long has one. */
@@ -159,18 +199,18 @@ function poolChecks({ sandboxes }: DoctorDeps): DoctorCheck[] {
 
 async function openOnce(
   { sandboxes, user, newId }: DoctorDeps,
-  { facts, slot }: { facts: EngineFacts; slot: string },
+  { facts, slot, isolation }: { facts: EngineFacts; slot: string; isolation: Isolation },
   signal: AbortSignal,
-) {
+): Promise<Receipt> {
   const tree = join(slot, 'tree')
-  await mkdir(tree)
+  await mkdir(tree, { recursive: true })
   if (process.getuid?.() === 0) await chown(tree, user.uid, user.gid)
   const sandbox = await sandboxes.open(
     {
       id: newId('sbx'),
       run: 'none',
       image: 'base',
-      confinement: compileConfinement(defaultPolicy(), 'workspace_write', {
+      confinement: compileConfinement({ ...defaultPolicy(), isolation }, 'workspace_write', {
         runtimes: facts.runtimes,
         network: undefined,
         omitsDeniedPaths: true,

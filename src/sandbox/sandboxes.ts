@@ -17,6 +17,7 @@ import type { PoolWish, WarmSandbox } from './pool-shelf.ts'
 import { poolDirectory } from './pool-slots.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { Pool, type PoolDeps, type PoolOptions } from './pool.ts'
+import { type Probed, probeEngine } from './probe.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
 import type { Sandbox } from './sandbox.ts'
@@ -56,6 +57,11 @@ export interface Sandboxes {
   image(name: string, options: { signal: AbortSignal }): Promise<ResolvedImage>
   /** What the engine can do. */
   facts(options: { signal: AbortSignal }): Promise<EngineFacts>
+  /**
+   * What can be tried on the engine and its machine, by name; `folder` is an empty directory of the
+   * caller's, who removes it. Leaves nothing behind.
+   */
+  probe(folder: string, options: { signal: AbortSignal }): Promise<Record<string, Probed>>
   /**
    * Removes containers and volumes whose process is gone, or that this one could not remove before,
    * unless `isLive` claims them; gives what it removed.
@@ -102,6 +108,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     log: deps.log,
     onGone: () => opened.delete(id),
   })
+  const stateOf = (labels: SandboxLabels) => stateOfOwned(labels, { deps, owner, opened })
   return {
     open: (spec, { signal }) => gate.pass(() => openOne(spec, signal), signal),
     claim: async (wish, { signal }) => pool?.claim(wish, signal),
@@ -110,16 +117,10 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     image: async (name, { signal }) =>
       resolveImage((await engine.get(signal)).docker, name, signal),
     facts: ({ signal }) => facts.get(signal),
+    probe: (folder, { signal }) => supervisor.probe(folder, signal),
     reap: async (isLive, { signal }) =>
       reap(await engine.get(signal), {
-        isLive: (labels) => {
-          if (isLive(labels)) return 'alive'
-          const isOwn = labels.owner === owner && labels.instance === deps.instance
-          // What this process could not remove itself, because the engine was gone just then.
-          if (isOwn && labels.sandbox !== NO_SANDBOX)
-            return opened.has(labels.sandbox) ? 'alive' : 'dead'
-          return ownerState(labels.owner)
-        },
+        isLive: (labels) => (isLive(labels) ? 'alive' : stateOf(labels)),
         now: deps.now(),
         log: deps.log,
         signal,
@@ -159,9 +160,22 @@ function supervisorOf(deps: SandboxesDeps, owner: string, engine: Once<Engine>) 
       volume.forget()
       await volume.get(signal)
     },
+    probe: async (folder: string, signal: AbortSignal) =>
+      probeEngine(await engine.get(signal), { ...options(signal), folder }),
     prune: async (signal: AbortSignal) =>
       pruneSupervisorVolumes(await engine.get(signal), options(signal)),
   }
+}
+
+/** Whether somebody still answers for it. */
+function stateOfOwned(
+  labels: SandboxLabels,
+  { deps, owner, opened }: { deps: SandboxesDeps; owner: string; opened: Opened },
+): ReturnType<typeof ownerState> {
+  const isOwn = labels.owner === owner && labels.instance === deps.instance
+  // What this process could not remove itself, because the engine was gone just then.
+  if (isOwn && labels.sandbox !== NO_SANDBOX) return opened.has(labels.sandbox) ? 'alive' : 'dead'
+  return ownerState(labels.owner)
 }
 
 /** For containers that only help to prepare: never started, gone in a moment. */

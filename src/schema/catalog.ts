@@ -51,5 +51,21 @@ export const DoctorCheck = z.object({
 })
 export type DoctorCheck = z.infer<typeof DoctorCheck>
 
-export const DoctorReport = z.object({ ok: z.boolean(), checks: z.array(DoctorCheck) })
+/** One thing a machine can or cannot do, with what was measured. */
+export const MachineCapability = z.object({
+  has: z.enum(['yes', 'no', 'unknown']),
+  evidence: z.string(),
+  /** What it means for runs here. */
+  meaning: z.string(),
+  /** How to get it, where it is missed. */
+  remedy: z.string().optional(),
+})
+export type MachineCapability = z.infer<typeof MachineCapability>
+
+export const DoctorReport = z.object({
+  ok: z.boolean(),
+  checks: z.array(DoctorCheck),
+  /** By name. */
+  capabilities: z.record(z.string(), MachineCapability),
+})
 export type DoctorReport = z.infer<typeof DoctorReport>

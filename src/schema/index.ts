@@ -21,6 +21,7 @@ export {
   DoctorCheck,
   DoctorReport,
   Document,
+  MachineCapability,
   PolicyExplanation,
 } from './catalog.ts'
 export { ExecResult, FileStat, TestCase } from './command.ts'

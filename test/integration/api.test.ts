@@ -200,7 +200,7 @@ test('createApi() tells of a bug to its owner and not to the caller', async () =
       explainPolicy: () => {
         throw bug
       },
-      doctor: async () => ({ ok: true, checks: [] }),
+      doctor: async () => ({ ok: true, checks: [], capabilities: {} }),
     },
     advisor: {
       contextPack: () => Promise.reject(bug),

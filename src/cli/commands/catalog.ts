@@ -2,7 +2,12 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { resolve } from 'node:path'
-import { type Document, SandboxMode, YAML_BYTES_MAX } from '../../schema/index.ts'
+import {
+  type Document,
+  type MachineCapability,
+  SandboxMode,
+  YAML_BYTES_MAX,
+} from '../../schema/index.ts'
 import { bodyOf } from '../client.ts'
 import { CATALOG, type CommandContext, using } from '../command-context.ts'
 import { oneLine, paint, plural, printJson, printTable } from '../print.ts'
@@ -113,7 +118,8 @@ function registerDoctor(program: Command, context: CommandContext): void {
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
-      '\nExample:\n  openexec doctor --json | jq \'.checks[] | select(.status != "ok")\'\n\n' +
+      '\nExample:\n  openexec doctor --json | jq \'.checks[] | select(.status != "ok")\'\n' +
+        '  openexec doctor --json | jq .capabilities.gvisor\n\n' +
         'Exits with 0 when runs are possible here, 125 when they are not.',
     )
     .action((options: { json?: boolean; live?: boolean }) =>
@@ -131,8 +137,28 @@ function registerDoctor(program: Command, context: CommandContext): void {
           context.io.out(`${marks[status]} ${name.padEnd(24)} ${oneLine(evidence, 200)}`)
           if (remedy !== undefined) context.io.out(`    ${oneLine(remedy, 300)}`)
         }
+        printCapabilities(context, report.capabilities)
       }),
     )
+}
+
+function printCapabilities(
+  { io }: CommandContext,
+  capabilities: Readonly<Record<string, MachineCapability>>,
+): void {
+  io.out('')
+  printTable(
+    io,
+    ['CAPABILITY', 'HAS', 'EVIDENCE'],
+    Object.entries(capabilities).map(([name, { has, evidence }]) => [
+      name,
+      has,
+      oneLine(evidence, 110),
+    ]),
+  )
+  for (const [name, { has, meaning, remedy }] of Object.entries(capabilities))
+    if (has !== 'yes' && remedy !== undefined)
+      io.out(`\n${name}: ${oneLine(meaning, 200)}\n    ${oneLine(remedy, 300)}`)
 }
 
 async function documentOf({ io }: CommandContext, file: string): Promise<Document> {

@@ -1,5 +1,5 @@
 /** Devices of the host, found or made. */
-import { type Attempt, attempts, kitAttempts, reads, writes } from '../attempt.ts'
+import { type Attempt, attempts, kitAttempts, writes } from '../attempt.ts'
 
 const careless = { class: 'devices', control: 'careless', wall: 'devices' } as const
 const plain = { class: 'devices', control: 'plain', wall: 'seccomp' } as const
@@ -18,11 +18,12 @@ export const DEVICE_ATTEMPTS: readonly Attempt[] = [
     'make the device of a disk and read it': `${DISK} && rm -f /tmp/b; mknod /tmp/b b $DISK_NUMBERS && head -c 1 /tmp/b | wc -c | grep -qx 1`,
     'read the log of the kernel from its device':
       'timeout 2 dd if=/dev/kmsg of=/dev/null bs=8192 count=1 iflag=nonblock',
+    'read /dev/mem':
+      '{ test -c /dev/mem || ! echo ABSENT; } && head -c 1 /dev/mem | wc -c | grep -qx 1',
     'find devices of the host':
       'test -n "$(ls /dev | grep -E "^(kmsg|mem|port|sd|vd|nvme|loop|fuse|net)")"',
     'find a terminal of the host': 'test -n "$(ls /dev | grep -E "^tty[0-9S]")"',
   }),
   ...writes(careless, ['/dev/kmsg', '/dev/mem', '/dev/port', '/dev/fuse', '/dev/loop-control']),
-  ...reads(careless, ['/dev/mem']),
   ...kitAttempts(careless, { 'make a tunnel device': 'tunnel' }),
 ]
