@@ -5,50 +5,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createApi } from './api/index.ts'
-import { createArtifacts } from './artifacts/index.ts'
-import { createEngine, type EnvironmentDeps, loadRun, presetHosts } from './blueprint/index.ts'
-import { type ContextPacks, createContextPacks } from './context/index.ts'
-import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
-import { type Config, modelKeys } from './config.ts'
-import { createRedactor, createTimeline } from './events/index.ts'
-import { createModels, type Models, selectModel } from './model/index.ts'
+import { createContextPacks } from './context/index.ts'
+import type { Config } from './config.ts'
+import { createModels } from './model/index.ts'
 import {
   backupState,
   BLUEPRINT_REGISTRY,
   createAdvisor,
   createCatalog,
   createNewId,
-  createHandover,
-  createTokens,
-  executionSignal,
   keepTidy,
   LOCAL_CALLER,
   noRuntime,
   prepareStateRoot,
-  runtimesByTenant,
   trackWork,
   userFor,
 } from './runtime/index.ts'
+import { openRuntime } from './open-runtime.ts'
 import type { OpenedRuntime, Program } from './program.ts'
 import { localEndpoint } from './router/index.ts'
-import {
-  createGateway,
-  createSandboxes,
-  findEngine,
-  INTERNET,
-  type Internet,
-  type Sandboxes,
-} from './sandbox/index.ts'
-import {
-  DEFAULT_TENANT,
-  type Log,
-  OpenExecError,
-  type Run,
-  type RunId,
-  RunRequest,
-} from './schema/index.ts'
-import { countEvents, openState } from './state/index.ts'
-import { createWorkspaces, type Workspaces } from './workspace/index.ts'
+import { createSandboxes, findEngine, type Internet, type Sandboxes } from './sandbox/index.ts'
+import { DEFAULT_TENANT, type Log, OpenExecError, type Run, RunRequest } from './schema/index.ts'
+import { createWorkspaces } from './workspace/index.ts'
 import { poolOf } from './warm-slots.ts'
 
 export interface AppOptions {
@@ -184,67 +162,6 @@ export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Pro
 /** Marks what belongs to one state directory. */
 function instanceOf(root = ''): string {
   return createHash('sha256').update(root).digest('hex').slice(0, 16)
-}
-
-interface Shared {
-  root: string
-  sandboxes: Sandboxes
-  workspaces: Workspaces
-  models: Models
-  packs: ContextPacks
-  blueprints: Parameters<typeof createCatalog>[0]['blueprints']
-  now(): number
-  newId: ReturnType<typeof createNewId>
-}
-
-function openRuntime(
-  { log, config, internet = INTERNET }: Pick<AppOptions, 'log' | 'config' | 'internet'>,
-  shared: Shared,
-): OpenedRuntime {
-  const { root, now, newId, models } = shared
-  const state = openState({ file: join(root, 'openexec.db') })
-  const redactor = createRedactor(modelKeys(config))
-  const redact = (text: string) => redactor.text(text)
-  const mirror = { runsDir: join(root, 'runs'), log }
-  const timeline = createTimeline({ state, now, redactorOf: () => redactor, mirror })
-  const artifacts = createArtifacts({ state, root, now, newId, log })
-  const cache = createCache({ state, now, limits: DEFAULT_CACHE_LIMITS })
-  const base = { ...shared, state, timeline, artifacts, cache, redactor, redact }
-  const sources = createHandover()
-  const environment: EnvironmentDeps = {
-    ...base,
-    gateway: createGateway(internet),
-    userOf: userFor,
-    takeSource: sources.take,
-    modelOf: (run, choice) =>
-      selectModel({
-        other:
-          choice && (() => models.open(choice, { run: run.id, cassette: run.request.cassette })),
-        scriptFile: run.request.modelScript,
-        callsBefore: countEvents(state.db, run.id, 'model_invocation'),
-      }),
-  }
-  const engine = createEngine({
-    ...base,
-    load: (run) => loadRun(environment, run),
-    watch: (id, until) => executionSignal({ state, now }, id, until),
-  })
-  const checkModelScript = async (scriptFile: string) =>
-    void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
-  const keepSource = sources.keep
-  const presets = () => presetHosts(config.presets)
-  const given = { keepSource, checkModelScript, presets, chooseModel: models.choose }
-  const deps = { ...base, ...given, engine, failures: new Map<RunId, unknown>() }
-  return {
-    root,
-    deps,
-    tokens: createTokens({ state, now, newId }),
-    runtimeOf: runtimesByTenant(deps),
-    dispose() {
-      timeline[Symbol.dispose]()
-      state[Symbol.dispose]()
-    },
-  }
 }
 
 async function backupOf(

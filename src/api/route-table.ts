@@ -8,6 +8,7 @@ import {
   Artifact,
   AskRequest,
   AuditEntry,
+  AuditReport,
   BlueprintEntry,
   BlueprintReport,
   ContextRequest,
@@ -20,6 +21,7 @@ import {
   PolicyExplanation,
   Queued,
   RecallRequest,
+  ReplayReport,
   RouteRequest,
   Run,
   RunResult,
@@ -137,6 +139,14 @@ export const ROUTES: readonly RouteRow[] = [
   row('GET /v1/runs/:id/artifacts/:artifact', 'runs:read', 'The content of one, by name or id', {
     type: 'application/octet-stream',
     refusals: ['not_found'],
+  }),
+  row('GET /v1/runs/:id/audit', 'runs:read', 'Whether its record is whole and unchanged', {
+    schema: AuditReport,
+    refusals: ['not_found'],
+  }),
+  row('GET /v1/runs/:id/replay', 'runs:read', 'Whether its record replays to the same events', {
+    schema: ReplayReport,
+    refusals: ['not_found', 'conflict', 'state_corrupt'],
   }),
   row('GET /v1/runs/:id/diff', 'runs:read', 'What it changed', {
     query: DiffQuery,

@@ -19,6 +19,7 @@ import type { Models } from '../model/index.ts'
 import { type EngineFacts, OWN_IMAGES, type Probed, type Sandboxes } from '../sandbox/index.ts'
 import { capabilityMap, fromFacts, fromReceipt } from './capabilities.ts'
 import { modelChecks } from './doctor-model.ts'
+import { poolChecks } from './doctor-pool.ts'
 import { machineCapabilities } from './machine-capabilities.ts'
 
 export interface DoctorDeps {
@@ -182,19 +183,6 @@ async function sandboxChecks(
     })),
   )
   return receipt
-}
-
-/** Only a process that lives long has one. */
-function poolChecks({ sandboxes }: DoctorDeps): DoctorCheck[] {
-  const stats = sandboxes.poolStats()
-  if (stats === undefined) return []
-  const { hits, misses, unhealthy, failures, kinds, low, high } = stats
-  const waiting = kinds.reduce((sum, kind) => sum + kind.waiting, 0)
-  const evidence = `${waiting} sandboxes of ${kinds.length} kinds wait (marks ${low} and ${high}); ${hits} runs were given one, ${misses} not; ${unhealthy} did not answer, ${failures} did not start`
-  if (failures === 0) return [{ name: 'pool', status: 'ok', evidence }]
-  const remedy =
-    'See the log for why they did not start; runs start sandboxes of their own meanwhile'
-  return [{ name: 'pool', status: 'warning', evidence, remedy }]
 }
 
 async function openOnce(

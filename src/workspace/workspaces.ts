@@ -4,10 +4,9 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { type Applied, applyToCheckout } from './apply.ts'
+import type { Applied } from './apply.ts'
 import { BASE_TREE_LIMITS } from './base-tree.ts'
 import type { BlobReader } from './blob-reader.ts'
-import { createBranch } from './branch.ts'
 import { changedPath, type ChangedPath } from './changed-path.ts'
 import { type CommitRequest, commitTree, storeRef } from './commits.ts'
 import { type CreateRequest, placeWorkspace } from './create-workspace.ts'
@@ -21,7 +20,7 @@ import {
 } from './diff.ts'
 import type { GitCaller } from './git.ts'
 import type { GitProgram } from './git-process.ts'
-import { mergeCommit, type Merged } from './merge.ts'
+import type { Merged } from './merge.ts'
 import { premakeSlot } from './make-slot.ts'
 import { type SlotLayout, workspaceMounts, type WorkspaceMount } from './mounts.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -39,6 +38,7 @@ import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
 import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
 import { createRepositoryMemory } from './repository-memory.ts'
 import { readRecord, slotAt } from './slot.ts'
+import { takingHome } from './take-home.ts'
 import { checkGitVersion } from './source-git.ts'
 import { createSourceMemory } from './source-memory.ts'
 import { type Workspace, workspaceOver } from './workspace.ts'
@@ -198,35 +198,6 @@ export function createWorkspaces(options: {
     ...takingHome(program, { stateDir, open, now: options.now }),
     log: (store, { signal, ...request }) => commitLog({ program, signal }, store, request),
     history: (store, { signal, ...request }) => commitHistory({ program, signal }, store, request),
-  }
-}
-
-/** What writes to the user's checkout and branches. */
-function takingHome(
-  program: GitProgram,
-  at: {
-    stateDir: string
-    open(start: string, signal: AbortSignal): ReturnType<typeof openRepositoryStore>
-    now(): number
-  },
-): Pick<Workspaces, 'apply' | 'merge' | 'createBranch'> {
-  const { stateDir, open } = at
-  return {
-    async createBranch(repositoryPath, { name, commit, signal }) {
-      const { found, store } = await open(repositoryPath, signal)
-      await createBranch({ program, signal }, store, { repository: found, name, commit })
-    },
-    async merge(repositoryPath, { commit, message, signal }) {
-      const { found, config, store } = await open(repositoryPath, signal)
-      const request = { repository: found, config, stateDir, commit, message, nowMs: at.now() }
-      return mergeCommit({ program, signal }, store, request)
-    },
-    async apply(repositoryPath, { from, to, signal }) {
-      const { found, config, store } = await open(repositoryPath, signal)
-      const fileMode = config.get('core.filemode') !== 'false'
-      const request = { checkout: found, fileMode, from, to, stateDir, seal: undefined }
-      return applyToCheckout({ program, signal }, store, request)
-    },
   }
 }
 
