@@ -41,6 +41,8 @@ export interface ServeOptions {
   concurrency: number | undefined
   concurrencyOfTenant: number | undefined
   waitingMax: number
+  /** Sandboxes of each kind that wait for their runs; none when undefined. */
+  pool: { low: number; high: number } | undefined
   limits: ServerLimits
   log: ServerLog
 }
@@ -60,8 +62,8 @@ const STREAMS_MAX = 2_000
  * database is damaged, and as `openApp()` does.
  */
 export async function openServer(options: ServeOptions): Promise<Serving> {
-  const { config, stateDir, log } = options
-  const program = openProgram({ config, stateDir, cwd: '/', log })
+  const { config, stateDir, log, pool } = options
+  const program = openProgram({ config, stateDir, cwd: '/', log, pool })
   const { opened } = program
   if (opened === undefined) throw new Error('Cannot serve without a state directory')
   try {
@@ -145,7 +147,7 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     counts: service.queue.counts,
     streams: () => server.current?.streams() ?? 0,
     stored: () => ({ runs: countRuns(state.db), events: countAllEvents(state.db) }),
-    pool: () => ({}),
+    pool: () => poolFigures(program),
   })
   const apis = new Map<Tenant, ReturnType<typeof createApi>>()
   const apiOf = (tenant: Tenant) => {
@@ -219,6 +221,15 @@ function refuseDamaged({ deps: { state } }: OpenedRuntime): void {
   throw new OpenExecError('state_corrupt', `Cannot serve: the database is damaged: ${found[0]}`, {
     hint: 'Restore a copy made with `openexec backup`',
   })
+}
+
+/** Counters of the pool by name; none without one. */
+function poolFigures({ sandboxes }: Program): Record<string, number> {
+  const stats = sandboxes.poolStats()
+  if (stats === undefined) return {}
+  const { hits, misses, unhealthy, opened, failures, kinds } = stats
+  const waiting = kinds.reduce((sum, kind) => sum + kind.waiting, 0)
+  return { hits, misses, unhealthy, opened, failures, waiting }
 }
 
 function version(): string {

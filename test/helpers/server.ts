@@ -64,6 +64,7 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     concurrency: 1,
     concurrencyOfTenant: undefined,
     waitingMax: 1000,
+    pool: undefined,
     limits: SERVER_LIMITS,
     log,
     ...changes,

@@ -15,6 +15,7 @@ interface ServeWords {
   concurrency?: string
   tenantConcurrency?: string
   queue: string
+  warm: string
   drain: string
 }
 
@@ -42,6 +43,7 @@ export function registerServe(program: Command, context: CommandContext): void {
     .option('--concurrency <count>', 'runs at once (default: by processors and memory)')
     .option('--tenant-concurrency <count>', 'runs of one tenant at once (default: all)')
     .option('--queue <count>', 'runs that may wait', '10000')
+    .option('--warm <low:high>', 'sandboxes of each kind kept started, or 0 for none', '1:2')
     .option('--drain <duration>', 'time for runs to end after the first SIGTERM', '30s')
     .addHelpText('after', HELP)
     .action((words: ServeWords) => serve(context, words))
@@ -67,11 +69,24 @@ async function serve(
     concurrency: countOf('--concurrency', words.concurrency),
     concurrencyOfTenant: countOf('--tenant-concurrency', words.tenantConcurrency),
     waitingMax: wholeNumber('--queue', words.queue, { min: 1, max: 1_000_000 }),
+    pool: marksOf(words.warm),
     drainMs: drainMs.data,
   })
   if (ended === 'done') return exit(0)
   io.err('Left runs that go on: the next start takes them over')
   leave(0)
+}
+
+const MARKS = /^(\d{1,3}):(\d{1,3})$/
+
+/** How few of each kind start new ones, and how many there are at most. */
+function marksOf(text: string): { low: number; high: number } | undefined {
+  if (text === '0') return undefined
+  const [, low, high] = (MARKS.exec(text) ?? []).map(Number)
+  if (low !== undefined && high !== undefined && low >= 1 && low <= high) return { low, high }
+  throw new OpenExecError('bad_request', `Cannot use --warm "${text}": expected LOW:HIGH`, {
+    hint: 'For example 1:2 keeps one or two of each kind; 0 keeps none',
+  })
 }
 
 const ADDRESS = /^(?:(\[[0-9a-f:.]+\]|[^\s:[\]]+):)?(\d{1,5})$/i
