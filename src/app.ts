@@ -4,7 +4,7 @@ import { realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createApi } from './api/index.ts'
+import { createApi, localFetch } from './api/index.ts'
 import { createContextPacks } from './context/index.ts'
 import type { Config } from './config.ts'
 import { createModels } from './model/index.ts'
@@ -13,6 +13,7 @@ import {
   BLUEPRINT_REGISTRY,
   createAdvisor,
   createCatalog,
+  createDirect,
   createNewId,
   keepTidy,
   LOCAL_CALLER,
@@ -96,9 +97,9 @@ export function openApp(options: AppOptions): App {
     backup: (directory) => backupOf(opened, directory),
     onBug: (error) => tell(log, error),
   })
+  const local = localFetch(api, { ...program, onBug: (error) => tell(log, error) })
   return {
-    fetch: async (input, init) =>
-      await api.fetch(new Request(input, init), { caller: LOCAL_CALLER }),
+    fetch: async (input, init) => await local(new Request(input, init), LOCAL_CALLER),
     poolStats: () => program.sandboxes.poolStats(),
     async close() {
       tidying.abort()
@@ -146,6 +147,7 @@ export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Pro
   return {
     catalog,
     advisor,
+    direct: createDirect({ ...shared, root, userOf: userFor }),
     sandboxes,
     opened,
     async close() {

@@ -1,4 +1,4 @@
-import type { Advisor, Catalog, Runtime, RuntimeDeps, Tokens } from './runtime/index.ts'
+import type { Advisor, Catalog, Direct, Runtime, RuntimeDeps, Tokens } from './runtime/index.ts'
 import type { Sandboxes } from './sandbox/index.ts'
 import type { Tenant } from './schema/index.ts'
 
@@ -6,6 +6,7 @@ import type { Tenant } from './schema/index.ts'
 export interface Program {
   catalog: Catalog
   advisor: Advisor
+  direct: Direct
   sandboxes: Sandboxes
   /** `undefined` where there is no state directory. */
   opened: OpenedRuntime | undefined

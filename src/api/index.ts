@@ -1,4 +1,5 @@
 export { type Api, createApi } from './app.ts'
+export { type LocalApi, localFetch } from './local.ts'
 export { metricsOf } from './metrics.ts'
 export { openApiDocument } from './openapi.ts'
 export { ownRoutes } from './own-routes.ts'

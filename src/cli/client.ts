@@ -5,4 +5,5 @@ export {
   type Client,
   createClient,
   createRemoteClient,
+  errorOf,
 } from '../client/index.ts'

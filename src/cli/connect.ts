@@ -7,6 +7,7 @@ import { type Client, createClient, createRemoteClient } from './client.ts'
 import { keptToken, serverUrl } from './credentials.ts'
 import { spawnWorker } from './spawn-worker.ts'
 import type { Io } from './io.ts'
+import { createLocalClient, EMBEDDED_URL, type LocalConnection } from './local-client.ts'
 
 export interface ConnectOptions {
   io: Io
@@ -23,6 +24,8 @@ export interface ConnectOptions {
 
 export interface Connection {
   client: Client
+  /** What only this machine has; `undefined` where a server was named. */
+  local: LocalConnection | undefined
   /** Absolute root of the repository; undefined when the command needs none. */
   repo: string | undefined
   /** Whether a server executes what is started. */
@@ -56,7 +59,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     detach: options.launch === 'worker' ? (run, dir) => spawnWorker(io, run, dir) : undefined,
   })
   return {
-    client: createClient('http://openexec.internal', interruptible(io, app.fetch)),
+    client: createClient(EMBEDDED_URL, interruptible(io, app.fetch)),
+    local: { client: createLocalClient(interruptible(io, app.fetch)), fetch: app.fetch },
     repo,
     remote: false,
     close: () => app.close(),
@@ -74,6 +78,7 @@ async function connectTo(options: ConnectOptions, text: string): Promise<Connect
   const needsRepo = options.state_needed !== 'nothing'
   return {
     client: createRemoteClient({ url, token }),
+    local: undefined,
     repo: needsRepo ? repositoryThere(options) : undefined,
     remote: true,
     close: async () => {},

@@ -17,6 +17,7 @@ import { registerRun } from './commands/run.ts'
 import { registerServe } from './commands/serve.ts'
 import { registerService } from './commands/service.ts'
 import { registerTop } from './commands/top.ts'
+import { registerSandbox } from './commands/sandbox.ts'
 import { registerTimeline } from './commands/timeline.ts'
 
 const START = `
@@ -66,6 +67,7 @@ export function createProgram(context: CommandContext): Command {
   registerDo(program, context)
   registerMcp(program, context)
   registerCatalog(program, context)
+  registerSandbox(program, context)
   registerMaintain(program, context)
   registerServe(program, context)
   registerService(program, context)
@@ -83,13 +85,13 @@ function everyCommand(command: Command): Command[] {
 }
 
 /** Commands that take one of the task's own. */
-const TAKES_COMMAND = new Set(['run', 'fork'])
+const TAKES_COMMAND = new Set(['run', 'fork', 'exec'])
 
 function refuseDashes({ command }: CommandContext, action: Command): void {
   if (command === undefined || TAKES_COMMAND.has(action.name())) return
   throw new OpenExecError(
     'bad_request',
-    `Cannot use -- with \`${pathOf(action)}\`: only \`openexec run\` takes a command`,
+    `Cannot use -- with \`${pathOf(action)}\`: only \`run\`, \`fork\` and \`sandbox exec\` take a command`,
     { hint: `See \`${pathOf(action)} --help\`` },
   )
 }

@@ -63,7 +63,7 @@ function passThrough(io: Io, raw: boolean): OutputSink {
 }
 
 /** Bytes as they are, or made safe for a terminal, which is left without their colours. */
-function passStream(write: Io['write'], isTerminal: boolean) {
+export function passStream(write: Io['write'], isTerminal: boolean) {
   if (!isTerminal) return { write, end: async () => {} }
   const filter = createTerminalFilter()
   let coloured = false

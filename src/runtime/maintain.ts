@@ -16,6 +16,7 @@ import {
   removeSandbox,
 } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
+import { DIRECT_DIRECTORY } from './direct.ts'
 import { hasEnded, isExecutedHere } from './execute.ts'
 import type { GcOptions, GcReport, RecoveryReport } from './runtime.ts'
 
@@ -108,7 +109,10 @@ export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Pro
   const engine = { why: undefined as string | undefined }
   // Without an engine, what needs none is done all the same; the rest is for another time.
   const recovered = await recoverRuns(deps, options.signal, (why) => (engine.why = why))
-  if (engine.why === undefined) await deps.sandboxes.prune({ signal: options.signal })
+  if (engine.why === undefined) {
+    await deps.sandboxes.kept(join(root, DIRECT_DIRECTORY)).sweep({ signal: options.signal })
+    await deps.sandboxes.prune({ signal: options.signal })
+  }
   return { ...recovered, runs: old.map(({ id }) => id), freed, engine: engine.why }
 }
 

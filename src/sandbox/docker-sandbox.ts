@@ -9,16 +9,20 @@ import { runCommand } from './command-limits.ts'
 import { deferred } from './pipe-deferred.ts'
 import type { Pipe } from './pipe.ts'
 import {
+  type CommandRequest,
   type DirectoryEntry,
   EGRESS_PORT,
   type ExecRequest,
+  type InteractiveCommand,
+  type InteractiveSandbox,
   type OnEgress,
-  type Sandbox,
 } from './sandbox.ts'
 import type { DiskWatch } from './watch-disk.ts'
 
 export interface DockerSandboxDeps {
   id: string
+  /** Id of the container on the engine. */
+  container: string
   receipt: Receipt
   pipe: Pipe
   /** The whole environment of a command that adds nothing. */
@@ -27,6 +31,8 @@ export interface DockerSandboxDeps {
   lost: Promise<OpenExecError>
   /** Begins to look how much its workspace holds. */
   watchDisk(measure: DiskWatch['measure']): void
+  /** Lets go of the container and leaves it as it is. */
+  leave(): void
   /** Removes the container and everything that belongs to it. */
   dispose(): Promise<void>
 }
@@ -35,8 +41,9 @@ const FILE_TIMEOUT_MS = 60_000
 const ENTRIES_MAX = 100_000
 const CWD = /^\/(?:workspace|tmp|home\/agent)(?:\/|$)/
 
-export class DockerSandbox implements Sandbox {
+export class DockerSandbox implements InteractiveSandbox {
   readonly id: string
+  readonly container: string
   readonly receipt: Receipt
   /** Resolves when it can be used no more, whoever ended it. */
   readonly gone: Promise<void>
@@ -50,6 +57,7 @@ export class DockerSandbox implements Sandbox {
 
   constructor(deps: DockerSandboxDeps) {
     this.id = deps.id
+    this.container = deps.container
     this.receipt = deps.receipt
     this.#deps = deps
     const { promise, resolve } = deferred<void>()
@@ -74,12 +82,36 @@ export class DockerSandbox implements Sandbox {
     )
   }
 
+  start(request: CommandRequest): InteractiveCommand {
+    this.#assertUsable()
+    checkCwd(request.cwd)
+    const { argv, cwd, timeoutMs, stdin, terminal, onOutput } = request
+    const env = { ...this.#deps.env, ...request.env }
+    const limits = { timeoutMs, outputBytesMax: 0, keepDescendants: false }
+    const command = this.#deps.pipe.start(
+      { argv, env, cwd, stdin, terminal, ...limits },
+      { onOutput },
+    )
+    return {
+      result: this.#whileUsable(command.result),
+      write: (bytes) => command.write(bytes),
+      end: () => command.end(),
+      signal: (name) => command.signal(name),
+      resize: (size) => command.resize(size),
+      kill: () => command.kill(),
+    }
+  }
+
   async readFile(path: string, { maxBytes }: { maxBytes: number }): Promise<Uint8Array> {
     return await this.#files((pipe, signal) => pipe.readFile(path, { bytesMax: maxBytes, signal }))
   }
 
   async writeFile(path: string, content: Uint8Array, { mode }: { mode: number }): Promise<void> {
     await this.#files((pipe, signal) => pipe.writeFile(path, content, { mode, signal }))
+  }
+
+  async makeDirectory(path: string, { mode }: { mode: number }): Promise<void> {
+    await this.#files((pipe, signal) => pipe.makeDirectory(path, { mode, signal }))
   }
 
   async removeFile(path: string): Promise<void> {
@@ -102,6 +134,12 @@ export class DockerSandbox implements Sandbox {
     this.#assertUsable()
     await this.#whileUsable(this.#deps.pipe.openDoor(EGRESS_PORT, onEgress))
     this.#egressEnv = networkEnv(EGRESS_PORT)
+  }
+
+  /** Leaves it running for whoever attaches next; here it is used no more. */
+  detach(): void {
+    this.#stop(new OpenExecError('cancelled', `Cannot use sandbox "${this.id}": it was left`))
+    this.#deps.leave()
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@
  * sandbox is promised, and the receipt measures it again from inside.
  */
 import { z } from 'zod'
-import type { Isolation } from '../schema/index.ts'
+import { type Isolation, OpenExecError } from '../schema/index.ts'
 import type { Engine } from './connect.ts'
 import { engineCall } from './engine-call.ts'
 import { engineGet } from './engine-get.ts'
@@ -98,4 +98,31 @@ export function readFacts(
     cpus: info.NCPU ?? 0,
     memory: info.MemTotal ?? 0,
   }
+}
+
+/** The refusal of an isolation the engine cannot give. */
+export function noRuntime(isolation: Isolation, runtimes: readonly string[]): OpenExecError {
+  return new OpenExecError(
+    'confinement_unsupported',
+    `Cannot isolate with "${isolation}": the engine has no runtime "runsc" (it has ${runtimes.join(', ')})`,
+    {
+      hint: 'Install gVisor and register it with the engine, or choose `isolation: container`',
+      details: { isolation, runtimes },
+    },
+  )
+}
+
+/** A runtime may be registered and yet not work on this machine. */
+export function runtimeBroken(isolation: Isolation, error: unknown): unknown {
+  const isRefused = error instanceof OpenExecError && error.code === 'sandbox_failed'
+  if (isolation !== 'gvisor' || !isRefused) return error
+  return new OpenExecError(
+    'confinement_unsupported',
+    'Cannot isolate with "gvisor": the runtime "runsc" of the engine does not start a container here',
+    {
+      hint: 'Run `openexec doctor` to see what it says, or choose `isolation: container`',
+      details: { isolation: 'gvisor', ...error.details },
+      cause: error,
+    },
+  )
 }

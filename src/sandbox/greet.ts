@@ -10,6 +10,7 @@ import { engineCall } from './engine-call.ts'
 import { engineGet } from './engine-get.ts'
 import { readInside, type InsideFacts } from './inside-facts.ts'
 import { InspectFacts } from './inspect-facts.ts'
+import type { PipeEnds } from './pipe-link.ts'
 import { openPipe, type Pipe } from './pipe.ts'
 import type { StartedContainer } from './start.ts'
 
@@ -21,41 +22,70 @@ export interface Greeting {
   stderrTail(): Buffer
 }
 
+/** By what a later attach finds the same sandbox again, and how long it waits for one. */
+export interface PipeSession {
+  /** 64 lower-case hex digits. */
+  key: string
+  /** `ms` without an orchestrator after which the sandbox ends itself. */
+  orphanTimeoutMs: number
+}
+
 const GREETING_TIMEOUT_MS = 15_000
 const INSPECT_TIMEOUT_MS = 10_000
-/** A sandbox whose orchestrator is gone ends itself after this time. */
 const ORPHAN_TIMEOUT_MS = 120_000
+
+/** For a sandbox that nobody finds again: it ends soon after its orchestrator. */
+export function ownSession(): PipeSession {
+  return { key: randomBytes(32).toString('hex'), orphanTimeoutMs: ORPHAN_TIMEOUT_MS }
+}
 
 /** Throws `sandbox_lost`, `sandbox_protocol_error`, `timed_out`, `engine_failed`, `cancelled`. */
 export async function greet(
   engine: Engine,
   { container, stream }: StartedContainer,
-  signal: AbortSignal,
+  { session, signal }: { session: PipeSession; signal: AbortSignal },
 ): Promise<Greeting> {
-  const demux = new AttachDemux()
-  // The pipe hears of an error from the end it holds; both ends go together.
-  pipeline(stream, demux, () => {})
+  const { ends, stderrTail } = demuxed(stream)
   const [{ pipe, inside }, inspect] = await Promise.all([
-    look({ readable: demux, writable: stream }, signal),
+    look(ends, { session, signal }),
     inspectContainer(engine, container.id, signal),
   ])
-  return { pipe, inside, inspect, stderrTail: () => demux.stderrTail }
+  return { pipe, inside, inspect, stderrTail }
 }
 
 async function look(
-  ends: { readable: AttachDemux; writable: StartedContainer['stream'] },
-  signal: AbortSignal,
+  ends: PipeEnds,
+  { session, signal }: { session: PipeSession; signal: AbortSignal },
 ): Promise<{ pipe: Pipe; inside: InsideFacts }> {
-  const pipe = await openPipe(ends, {
-    key: randomBytes(32).toString('hex'),
+  const pipe = await greetPipe(ends, session, signal)
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(GREETING_TIMEOUT_MS)])
+  return { pipe, inside: readInside(await pipe.probe({ signal: limit })) }
+}
+
+/** The engine's attach stream as the two ends of a pipe. */
+export function demuxed(stream: StartedContainer['stream']): {
+  ends: PipeEnds
+  stderrTail(): Buffer
+} {
+  const demux = new AttachDemux()
+  // The pipe hears of an error from the end it holds; both ends go together.
+  pipeline(stream, demux, () => {})
+  return { ends: { readable: demux, writable: stream }, stderrTail: () => demux.stderrTail }
+}
+
+/** One attach to a supervisor. Throws what `openPipe()` throws. */
+export async function greetPipe(
+  ends: PipeEnds,
+  session: PipeSession,
+  signal: AbortSignal,
+): Promise<Pipe> {
+  return await openPipe(ends, {
+    ...session,
     marker: randomBytes(32),
-    orphanTimeoutMs: ORPHAN_TIMEOUT_MS,
     openTimeoutMs: GREETING_TIMEOUT_MS,
     signal,
     now: () => performance.now(),
   })
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(GREETING_TIMEOUT_MS)])
-  return { pipe, inside: readInside(await pipe.probe({ signal: limit })) }
 }
 
 async function inspectContainer(

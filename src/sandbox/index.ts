@@ -4,11 +4,18 @@ export { createGateway, type Gateway, INTERNET, type Internet } from './egress/g
 export type { EgressRecord } from './egress/session.ts'
 export type { EngineFacts } from './engine-facts.ts'
 export { OWN_IMAGES } from './images.ts'
+export type { KeptSandbox, KeptSandboxes } from './kept-sandboxes.ts'
 export type { SandboxSpec } from './open.ts'
 export type { WarmSandbox } from './pool-shelf.ts'
 export { sweepPoolSlots } from './pool-slots.ts'
 export { authoritySources, findPrivateAuthorities } from './private-authorities.ts'
 export type { Probed } from './probe.ts'
 export { ownerState, processOwner } from './process-owner.ts'
-export type { DirectoryEntry, ExecRequest, Sandbox } from './sandbox.ts'
+export type {
+  DirectoryEntry,
+  ExecRequest,
+  InteractiveCommand,
+  InteractiveSandbox,
+  Sandbox,
+} from './sandbox.ts'
 export { createSandboxes, type Sandboxes } from './sandboxes.ts'

@@ -5,6 +5,9 @@
  */
 import { z } from 'zod'
 
+/** In place of a process: nobody answers for it, and it goes when it has expired. */
+export const KEPT_OWNER = 'kept'
+
 /** Written on every container and volume that belongs to a sandbox. */
 export interface SandboxLabels {
   /** Hash of the state directory: which installation it belongs to. */
@@ -33,6 +36,11 @@ const LABEL = {
 
 /** The engine's filter for everything that has an owner. */
 export const OWNED_FILTER: string = LABEL.owner
+
+/** The engine's filter for sandboxes that outlive their process. */
+export function keptFilter(): string {
+  return `${LABEL.owner}=${KEPT_OWNER}`
+}
 
 /** Labels as the engine takes them. */
 export function writeLabels(labels: SandboxLabels): Record<string, string> {

@@ -11,10 +11,10 @@ import { sandboxEnv } from './container-env.ts'
 import type { ContainerSpecOptions, EngineClamps } from './container-spec.ts'
 import { DockerSandbox } from './docker-sandbox.ts'
 import { cancelledError } from './engine-call.ts'
-import { type EngineFacts, runtimeFor } from './engine-facts.ts'
-import { greet } from './greet.ts'
+import { type EngineFacts, noRuntime, runtimeBroken, runtimeFor } from './engine-facts.ts'
+import { greet, ownSession, type PipeSession } from './greet.ts'
 import { resolveImage } from './images.ts'
-import { writeLabels } from './labels.ts'
+import { KEPT_OWNER, writeLabels } from './labels.ts'
 import { checkMounts, type SandboxMount } from './mount-check.ts'
 import { requireEnforced, writeReceipt } from './receipt.ts'
 import type { OnEgress } from './sandbox.ts'
@@ -48,6 +48,8 @@ export interface SandboxSpec {
   meanwhile(): void
   /** Takes connections to the door for traffic; without it nothing listens inside. */
   egress?: OnEgress | undefined
+  /** For one that outlives this process: how another finds it again, and until when. */
+  kept?: { key: string; expiresAt: number } | undefined
 }
 
 export interface OpenContext {
@@ -100,7 +102,7 @@ export async function openSandbox(
     // Some failures of an aborted call are the platform's own.
     if (signal.aborted && !(error instanceof OpenExecError))
       throw cancelledError('open a sandbox', signal)
-    throw up === undefined ? runtimeBroken(spec, error) : error
+    throw up === undefined ? runtimeBroken(spec.confinement.isolation, error) : error
   }
 }
 
@@ -127,14 +129,14 @@ async function prepare(
     ),
   ])
   const runtime = runtimeFor(confinement.isolation, engine)
-  if (runtime === undefined) throw noRuntime(spec, engine.runtimes)
+  if (runtime === undefined) throw noRuntime(confinement.isolation, engine.runtimes)
   const labels = writeLabels({
     instance: context.instance,
     run: spec.run,
     sandbox: spec.id,
     slot: basename(spec.slot),
-    expires: context.now + confinement.limits.wall + EXPIRY_GRACE_MS,
-    owner: context.owner,
+    expires: spec.kept?.expiresAt ?? context.now + confinement.limits.wall + EXPIRY_GRACE_MS,
+    owner: spec.kept === undefined ? context.owner : KEPT_OWNER,
     confinement: hashJson(confinement),
   })
   const security = { apparmor: engine.apparmor, seccomp: engine.seccomp }
@@ -151,32 +153,6 @@ async function prepare(
   }
 }
 
-function noRuntime({ confinement }: SandboxSpec, runtimes: readonly string[]): OpenExecError {
-  return new OpenExecError(
-    'confinement_unsupported',
-    `Cannot isolate with "${confinement.isolation}": the engine has no runtime "runsc" (it has ${runtimes.join(', ')})`,
-    {
-      hint: 'Install gVisor and register it with the engine, or choose `isolation: container`',
-      details: { isolation: confinement.isolation, runtimes },
-    },
-  )
-}
-
-/** A runtime may be registered and yet not work on this machine. */
-function runtimeBroken({ confinement }: SandboxSpec, error: unknown): unknown {
-  const isRefused = error instanceof OpenExecError && error.code === 'sandbox_failed'
-  if (confinement.isolation !== 'gvisor' || !isRefused) return error
-  return new OpenExecError(
-    'confinement_unsupported',
-    'Cannot isolate with "gvisor": the runtime "runsc" of the engine does not start a container here',
-    {
-      hint: 'Run `openexec doctor` to see what it says, or choose `isolation: container`',
-      details: { isolation: 'gvisor', ...error.details },
-      cause: error,
-    },
-  )
-}
-
 interface Upbringing {
   up: BroughtUp
   directory: string
@@ -190,7 +166,10 @@ async function makeReady(
 ): Promise<DockerSandbox> {
   const { engine } = context
   const { request, spec: created, container } = up
-  const { pipe, inspect, inside, stderrTail } = await greet(engine, up, signal)
+  const { pipe, inspect, inside, stderrTail } = await greet(engine, up, {
+    session: sessionOf(context, spec),
+    signal,
+  })
   const receipt = writeReceipt(
     { request, spec: created, inspect, inside, engine: await context.facts(signal) },
     { confinement: hashJson(spec.confinement), acceptDegraded: spec.acceptDegraded },
@@ -199,11 +178,17 @@ async function makeReady(
   const life = new AbortController()
   const sandbox: DockerSandbox = new DockerSandbox({
     id: spec.id,
+    container: container.id,
     receipt,
     pipe,
     env: sandboxEnv(request.image.config.env, spec.confinement.env),
     lost: containerLost({ engine, container, pipe, stderrTail, signal: life.signal }),
     watchDisk: (measure) => watchWorkspace(sandbox, spec, { measure, life, log: context.log }),
+    leave: () => {
+      life.abort()
+      up.stream.destroy()
+      context.onGone()
+    },
     dispose: async () => {
       life.abort()
       up.stream.destroy()
@@ -216,6 +201,12 @@ async function makeReady(
   if (spec.egress !== undefined) await sandbox.openEgress(spec.egress)
   if (spec.measure !== undefined) sandbox.watchDisk(spec.measure)
   return sandbox
+}
+
+/** Its end is inside as well: a kept sandbox nobody comes back to stops when it expires. */
+function sessionOf({ now }: OpenContext, { kept }: SandboxSpec): PipeSession {
+  if (kept === undefined) return ownSession()
+  return { key: kept.key, orphanTimeoutMs: Math.max(1, kept.expiresAt - now) }
 }
 
 function watchWorkspace(

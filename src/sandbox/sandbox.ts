@@ -61,3 +61,31 @@ export interface Sandbox {
   /** Kills and removes the container with its volumes; safe to call twice. */
   close(): Promise<void>
 }
+
+/** A command that is talked to while it runs. */
+export interface CommandRequest extends Omit<ExecRequest, 'stdin' | 'signal'> {
+  /** `open`: by `write()` and `end()`; `none`: empty. */
+  stdin: 'open' | 'none'
+  terminal: { rows: number; columns: number } | undefined
+}
+
+export interface InteractiveCommand {
+  /** Rejects with `command_not_startable`, `sandbox_lost`, `sandbox_protocol_error`. */
+  readonly result: Promise<ExecResult>
+  /** Resolves when the bytes are on their way; a command that does not read makes it wait. */
+  write(bytes: Uint8Array): Promise<void>
+  /** No byte follows. A terminal is told the end of its input. */
+  end(): Promise<void>
+  /** To the process group. Throws `bad_request` for what is no signal. */
+  signal(name: string): void
+  resize(size: { rows: number; columns: number }): void
+  /** Ends the command and all it started. */
+  kill(): void
+}
+
+export interface InteractiveSandbox extends Sandbox {
+  /** Starts a command and leaves it to the caller. Throws `bad_request` for what cannot be asked. */
+  start(request: CommandRequest): InteractiveCommand
+  /** With missing parents; what exists already is fine. */
+  makeDirectory(path: string, options: { mode: number }): Promise<void>
+}

@@ -10,6 +10,7 @@ import { cancelledError } from './engine-call.ts'
 import { engineFacts, type EngineFacts } from './engine-facts.ts'
 import { resolveImage, type ResolvedImage } from './images.ts'
 import { type SandboxLabels, writeLabels } from './labels.ts'
+import { createKeptSandboxes, type KeptSandboxes } from './kept-sandboxes.ts'
 import { once, type Once } from './once.ts'
 import { type OpenContext, openSandbox, type SandboxSpec } from './open.ts'
 import { createOpeningGate, type OpeningGate } from './opening-gate.ts'
@@ -72,6 +73,8 @@ export interface Sandboxes {
   ): Promise<Reaped[]>
   /** Removes what older versions of OpenExec keep on the engine; gives the names. */
   prune(options: { signal: AbortSignal }): Promise<string[]>
+  /** Those that outlive this process, in a private directory of the state. */
+  kept(directory: string): KeptSandboxes
   /** Closes every sandbox that is still open, and refuses new ones. */
   close(): Promise<void>
 }
@@ -126,6 +129,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
         signal,
       }),
     prune: ({ signal }) => supervisor.prune(signal),
+    kept: (root) => createKeptSandboxes({ root, context, now: deps.now }),
     close: async () => {
       const [, closed] = await Promise.allSettled([pool?.close(), opened.close()])
       if (closed.status === 'rejected') throw closed.reason

@@ -103,9 +103,10 @@ async function create(
   }
 }
 
-async function attach(
+/** The engine's stream to a container, for one that runs already as well. */
+export async function attach(
   container: Docker.Container,
-  { name, signal }: StartOptions,
+  { name, signal }: Pick<StartOptions, 'name' | 'signal'>,
 ): Promise<Duplex> {
   const call = {
     action: `attach to sandbox "${name}"`,

@@ -25,6 +25,18 @@ export {
   PolicyExplanation,
 } from './catalog.ts'
 export { ExecResult, FileStat, TestCase } from './command.ts'
+export {
+  decodeExecFrames,
+  encodeExecFrame,
+  EXEC_FROM,
+  EXEC_TO,
+  ExecSignal,
+  ExecStart,
+  readExecJson,
+  SandboxSummary,
+  SandboxWish,
+  TerminalSize,
+} from './exec-frames.ts'
 export { Confinement, Limits, Receipt, ReceiptItem, TmpfsMount } from './confinement.ts'
 export { ContextItem, ContextPack } from './context-pack.ts'
 export {

@@ -69,6 +69,7 @@ export {
   updateRun,
 } from './runs.ts'
 export { readMeta, writeMeta } from './meta.ts'
+export { tryProcessLock } from './process-lock.ts'
 export { insertSandbox, listSandboxes, removeSandbox } from './sandboxes.ts'
 export { getSession, insertSession } from './sessions.ts'
 export { completeStep, insertStep, listSteps } from './steps.ts'
