@@ -126,11 +126,14 @@ function tmpfsItem(mount: TmpfsMount, mounts: readonly InsideMount[]): ReceiptIt
     holds:
       found?.type === 'tmpfs' &&
       flags.every((flag) => found.options.has(flag)) &&
-      size !== undefined &&
-      size <= mount.size + PAGE_MAX &&
-      inodes !== undefined &&
-      inodes <= mount.inodes,
+      isWithin(size, mount.size + PAGE_MAX) &&
+      isWithin(inodes, mount.inodes),
   })
+}
+
+/** Zero means no limit to a file system in memory. */
+function isWithin(found: number | undefined, limit: number): boolean {
+  return found !== undefined && found > 0 && found <= limit
 }
 
 /** gVisor keeps the size, counts no inodes, and shows neither nosuid nor nodev. */
@@ -139,8 +142,7 @@ function gvisorTmpfsItem(mount: TmpfsMount, mounts: readonly InsideMount[]): Rec
   const size = option(found, 'size')
   const holds =
     found?.type === 'tmpfs' &&
-    size !== undefined &&
-    size <= mount.size + PAGE_MAX &&
+    isWithin(size, mount.size + PAGE_MAX) &&
     (mount.exec || found.options.has('noexec'))
   return {
     guarantee: `tmpfs ${mount.target}`,
@@ -157,7 +159,7 @@ function shmItem({ request, inside }: ReceiptEvidence): ReceiptItem {
     requested: `size=${request.confinement.shm}`,
     enforced: `size=${size ?? 'unknown'}`,
     source: 'inside',
-    holds: size !== undefined && size <= request.confinement.shm + PAGE_MAX,
+    holds: isWithin(size, request.confinement.shm + PAGE_MAX),
   })
 }
 

@@ -14,7 +14,8 @@ import { containersOf, run, sandboxBench, testConfinement } from '../helpers/san
 const INSTANCE = 'test-receipt'
 expectNoLeftovers(INSTANCE)
 
-const confinement = testConfinement('workspace_write')
+// One processor, so that every machine has more to give away.
+const confinement = testConfinement('workspace_write', { cpus: 1 })
 const signal = new AbortController().signal
 const bench = sandboxBench(INSTANCE, async () => testEngine())
 afterAll(() => bench.closeAll())

@@ -42,7 +42,10 @@ describe('path rules', () => {
       const before = world.git('status', '--porcelain')
       const param = { id: ended.run.id }
       const answer = await world.client.v1.runs[':id'].apply.$post({ param })
-      expect([answer.status, await answer.json()]).toMatchObject([403, { code: 'policy_denied' }])
+      expect([answer.status, await answer.json()]).toMatchObject([
+        403,
+        { error: { code: 'policy_denied' } },
+      ])
       expect(world.git('status', '--porcelain')).toBe(before)
       expect(timelineOf(ended)).toEqual(WHOLE)
     })
