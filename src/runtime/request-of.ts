@@ -3,7 +3,7 @@
  * state directory; paths are only taken from whoever operates the server, or below the directories
  * that were opened for all.
  */
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { type CreateRun, type Document, OpenExecError, RunRequest } from '../schema/index.ts'
 import { storeDocument } from './documents.ts'
@@ -47,7 +47,7 @@ export function requestOfBody(
     document === undefined ? undefined : storeDocument(root, document, fallback)
   return RunRequest.parse({
     ...rest,
-    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : repo.url,
+    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : noUrl(repo.url),
     ref: repo.ref,
     includeDirty: ('path' in repo && repo.include_dirty) || false,
     blueprint:
@@ -88,6 +88,18 @@ function policyDocument(policy: CreateRun['policy']): Document | undefined {
   return { file: 'policy.yaml', text: JSON.stringify(policy, undefined, 1) }
 }
 
+/** Never taken for a path: what is opened to tenants is judged by `repo.path` alone. */
+function noUrl(url: string): never {
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot fetch "${url}": this server reads repositories on its own machine only`,
+    {
+      hint: 'Clone it there, and name it with "repo": {"path": …}',
+      details: { field: 'repo.url' },
+    },
+  )
+}
+
 function checkedPath(openRoots: readonly string[], path: string, caller: Caller): string {
   if (!isAbsolute(path) || path.includes('\0'))
     throw new OpenExecError('bad_request', 'Cannot read "repo.path": expected an absolute path', {
@@ -99,7 +111,8 @@ function checkedPath(openRoots: readonly string[], path: string, caller: Caller)
     const inside = relative(open, real ?? join('/', 'nowhere'))
     return real !== undefined && !inside.startsWith('..') && !isAbsolute(inside)
   })
-  if (isOpen && real !== undefined) return real
+  // A directory that is no repository itself would mean the one around it.
+  if (isOpen && real !== undefined && existsSync(join(real, '.git'))) return real
   throw new OpenExecError(
     'forbidden',
     `Cannot use repository "${path}": it is not opened to tenants`,

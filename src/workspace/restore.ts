@@ -9,7 +9,7 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { type BlobReader, openBlobReader } from './blob-reader.ts'
 import type { BytePath } from './byte-path.ts'
-import { closingAfter, Directory } from './directory.ts'
+import { closingAfter, Directory, errorCode } from './directory.ts'
 import type { GitCaller } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { atPath, locateOrMake, pruneParents } from './parents.ts'
@@ -51,11 +51,20 @@ export async function restoreTree(
         restoreGitFile(root, record)
       })
     }
+  } catch (error) {
+    // What was just looked at is gone or another thing: somebody else writes there.
+    if (error instanceof OpenExecError || errorCode(error) === undefined) throw error
+    throw notRestored(tree, error)
   } finally {
     await removeTree(path.dirname(trash), path.basename(trash))
   }
-  throw new OpenExecError('workspace_failed', `Cannot restore the workspace to tree ${tree}`, {
-    hint: 'Something in the sandbox keeps changing it; remove the sandbox first',
+  throw notRestored(tree, undefined)
+}
+
+function notRestored(tree: string, cause: unknown): OpenExecError {
+  return new OpenExecError('workspace_failed', `Cannot restore the workspace to tree ${tree}`, {
+    hint: 'Something in the sandbox keeps changing it, or the disk is full; remove the sandbox first',
+    cause,
   })
 }
 
