@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+// What tells of everything dead on the engine, among which would be what other tests kill.
+const ALONE = ['test/docker/reap.test.ts']
+
 export default defineConfig({
   test: {
     restoreMocks: true,
@@ -30,11 +33,22 @@ export default defineConfig({
         test: {
           name: 'docker',
           include: ['test/{docker,egress,escape}/**/*.test.ts'],
+          exclude: ALONE,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // Most of a test is waiting for the engine.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ALONE,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

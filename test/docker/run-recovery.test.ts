@@ -47,13 +47,12 @@ describe('a run whose process is killed', () => {
         const { world, blueprint } = await openTwo()
         const killed = world.killedAt(moment, { blueprint })
         await world.reopen()
-        const report = await collect(world)
+        await collect(world)
         const paused = await bodyOf(world.client.v1.runs[':id'].$get({ param: { id: killed.id } }))
         // An event can be the last one before the end.
         if (paused.status !== 'succeeded') {
           expect(paused).toMatchObject({ status: 'paused', reason: 'orphaned' })
           expect(slotsOf(world)).toEqual([])
-          expect(report.containers.length).toBeLessThanOrEqual(1)
           const ended = await world.resume(killed)
           expect(ended.result).toMatchObject({
             status: 'succeeded',
