@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// What tells of everything dead on the engine, among which would be what other tests kill.
-const ALONE = ['test/docker/reap.test.ts']
+// What depends on who else is killed, or starts, on the engine just then.
+const ALONE = ['test/docker/{reap,cli-sandbox}.test.ts']
 
 export default defineConfig({
   test: {
@@ -46,6 +46,7 @@ export default defineConfig({
         test: {
           name: 'alone',
           include: ALONE,
+          fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 2 },
