@@ -3,11 +3,7 @@ import { readFileSync } from 'node:fs'
 import {
   type ApiServer,
   createApi,
-  createTickets,
-  listen,
-  metricsOf,
-  openApiDocument,
-  ownRoutes,
+  loadServing,
   type ServerLimits,
   type ServerLog,
 } from './api/index.ts'
@@ -140,6 +136,7 @@ interface Parts {
 async function startListening(options: ServeOptions, parts: Parts): Promise<ApiServer> {
   const { host, port, limits, log } = options
   const { opened, service, program } = parts
+  const { createTickets, listen, metricsOf, openApiDocument, ownRoutes } = await loadServing()
   const { state } = opened.deps
   const tickets = createTickets(opened.deps.now)
   const server: { current: ApiServer | undefined } = { current: undefined }

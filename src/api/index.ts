@@ -1,8 +1,7 @@
 export { type Api, createApi } from './app.ts'
 export { type LocalApi, localFetch } from './local.ts'
-export { metricsOf } from './metrics.ts'
-export { openApiDocument } from './openapi.ts'
-export { ownRoutes } from './own-routes.ts'
-export { type ApiServer, listen, SERVER_LIMITS, type ServerLimits } from './server.ts'
-export { createServerLog, type ServerLog } from './server-log.ts'
-export { createTickets } from './stream/tickets.ts'
+export type { ApiServer, ServerLimits } from './server.ts'
+export type { ServerLog } from './server-log.ts'
+
+/** Loaded by a server alone: its packages would cost every command their time. */
+export const loadServing = () => import('./serving.ts')

@@ -9,10 +9,11 @@ type Given = Omit<ServeOptions, 'log' | 'limits'> & {
 
 /** Gives back whether every run had ended. Loading a server is what no other command pays for. */
 export async function serveUntilStopped(io: Io, given: Given): Promise<'done' | 'left'> {
-  const [{ openServer }, { createServerLog, SERVER_LIMITS }] = await Promise.all([
+  const [{ openServer }, { loadServing }] = await Promise.all([
     import('../serve.ts'),
     import('../api/index.ts'),
   ])
+  const { createServerLog, SERVER_LIMITS } = await loadServing()
   const log = createServerLog({ write: (line: string) => io.err(line.trimEnd()) })
   const serving = await openServer({ ...given, log, limits: SERVER_LIMITS })
   io.out(`Listening on ${serving.url}`)

@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RUN_BODY_BYTES_MAX } from '../../src/api/route-table.ts'
-import { SERVER_LIMITS } from '../../src/api/index.ts'
+import { SERVER_LIMITS } from '../../src/api/server.ts'
 import { ErrorAnswer } from '../../src/schema/index.ts'
 import { type TestServer, testServer } from '../helpers/server.ts'
 

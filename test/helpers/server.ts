@@ -2,7 +2,7 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SERVER_LIMITS } from '../../src/api/index.ts'
+import { SERVER_LIMITS } from '../../src/api/server.ts'
 import { readConfig } from '../../src/config.ts'
 import { createTokens, createNewId, LOCAL_CALLER } from '../../src/runtime/index.ts'
 import type { Run, Scope, Tenant } from '../../src/schema/index.ts'

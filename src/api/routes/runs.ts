@@ -1,15 +1,15 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { Caller, QueuePlace, Runtime } from '../../runtime/index.ts'
+import type { QueuePlace } from '../../runtime/index.ts'
 import {
   CreateRun,
   hashJson,
   OpenExecError,
-  type Run,
   RunRequest,
   RunStatus,
   TaskId,
 } from '../../schema/index.ts'
+import type { ApiDeps } from '../app.ts'
 import type { ApiEnv } from '../env.ts'
 import { validate, validateBody } from '../validate.ts'
 
@@ -43,17 +43,7 @@ const Submission = validateBody<CreateRun | RunRequest>((value) =>
   typeof Reflect.get(Object(value), 'repo') === 'string' ? EmbeddedRequest : CreateRun,
 )
 
-interface Deps {
-  runtime: Runtime
-  /** Throws `too_busy` when no more runs may wait. */
-  admit(): void
-  launch(run: Run): void
-  submit(
-    request: RunRequest,
-    options: { signal: AbortSignal } & QueuePlace,
-  ): Promise<{ run: Run; again: boolean }>
-  requestOf(body: CreateRun | RunRequest, caller: Caller): RunRequest
-}
+type Deps = Pick<ApiDeps, 'runtime' | 'admit' | 'launch' | 'submit' | 'requestOf'>
 
 export function runRoutes({ runtime, admit, launch, submit, requestOf }: Deps) {
   return new Hono<ApiEnv>()
