@@ -131,7 +131,6 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
   try {
     sandbox = warm ?? (await openCold(deps, { id, asked }, signal))
     if (asked.confinement.workspace === 'read_write') warm?.watchDisk(deps.measure)
-    if (deps.place.egress !== undefined) await warm?.openEgress(deps.place.egress)
     refuseOtherImage(deps, sandbox)
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     const write = (events: readonly NewEvent[]) =>

@@ -25,6 +25,11 @@ export interface StateOptions {
   repo?: string
 }
 
+/** Options of those that can also print JSON. */
+export interface JsonOptions extends StateOptions {
+  json?: boolean
+}
+
 export function withStateOptions(command: Command): Command {
   return command
     .option('--repo <path>', 'repository whose runs are meant (default: the current one)')

@@ -1,9 +1,7 @@
 import { type Event, OpenExecError, type RunId } from '../schema/index.ts'
 import { getRun, readEvents, type State } from '../state/index.ts'
+import { BATCH_SIZE, batchesOf } from './batches.ts'
 import type { Bell } from './bell.ts'
-
-/** Events read at once. */
-const BATCH_SIZE = 100
 
 export interface FollowOptions {
   /** `seq` of the last event already seen; 0 for all. */
@@ -26,24 +24,14 @@ export async function* follow(
   const { state, bell } = deps
   getRun(state.db, runId)
   let cursor = after
-  while (!signal.aborted) {
-    // Armed before the read, so that no append falls between the two.
-    const { rung, disarm } = bell.arm(runId)
-    signal.addEventListener('abort', disarm)
-    try {
-      const batch = readEvents(state.db, runId, { after: cursor, limit: BATCH_SIZE })
-      for (const event of batch) {
-        yield event
-        cursor = event.seq
-        if (signal.aborted || (untilEnd && event.type === 'run_completed')) return
-      }
-      if (batch.length > 0) continue
-      if (untilEnd && !exists(state, runId)) return
-      await rung
-    } finally {
-      signal.removeEventListener('abort', disarm)
-      disarm()
+  const read = () => readEvents(state.db, runId, { after: cursor, limit: BATCH_SIZE })
+  for await (const batch of batchesOf(bell, runId, { read, signal })) {
+    for (const event of batch) {
+      yield event
+      cursor = event.seq
+      if (signal.aborted || (untilEnd && event.type === 'run_completed')) return
     }
+    if (batch.length === 0 && untilEnd && !exists(state, runId)) return
   }
 }
 

@@ -17,7 +17,6 @@ import { resolveImage } from './images.ts'
 import { KEPT_OWNER, writeLabels } from './labels.ts'
 import { checkMounts, type SandboxMount } from './mount-check.ts'
 import { requireEnforced, writeReceipt } from './receipt.ts'
-import type { OnEgress } from './sandbox.ts'
 import { type SandboxUser, writeSlotFiles } from './slot-files.ts'
 import { removeContainer } from './start.ts'
 import { containerLost } from './watch-container.ts'
@@ -46,8 +45,6 @@ export interface SandboxSpec {
   acceptDegraded: boolean
   /** Called once the engine is busy starting the container, for work that can be done meanwhile. */
   meanwhile(): void
-  /** Takes connections to the door for traffic; without it nothing listens inside. */
-  egress?: OnEgress | undefined
   /** For one that outlives this process: how another finds it again, and until when. */
   kept?: { key: string; expiresAt: number } | undefined
 }
@@ -198,7 +195,6 @@ async function makeReady(
       await rm(directory, { recursive: true, force: true })
     },
   })
-  if (spec.egress !== undefined) await sandbox.openEgress(spec.egress)
   if (spec.measure !== undefined) sandbox.watchDisk(spec.measure)
   return sandbox
 }

@@ -37,24 +37,21 @@ export function createRepositoryMemory(): RepositoryMemory {
       total -= freed
     }
   }
+  // The oldest is what was asked for longest ago.
+  const find = (key: string): Kept | undefined => {
+    const found = kept.get(key)
+    if (found === undefined) return undefined
+    kept.delete(key)
+    kept.set(key, found)
+    return found
+  }
   return {
-    known(key) {
-      const found = kept.get(key)
-      if (found === undefined) return undefined
-      // The oldest is what was asked for longest ago.
-      kept.delete(key)
-      kept.set(key, found)
-      return found.value
-    },
+    known: (key) => find(key)?.value,
     keep: (key, value, weight) => keep(key, value, WEIGHT_LEAST + weight),
     async recall<T>(key: string, work: () => Promise<T>, weigh: (value: T) => number): Promise<T> {
-      const known = kept.get(key)
-      if (known !== undefined) {
-        kept.delete(key)
-        kept.set(key, known)
-        // A key names its question, and with it the type of the answer.
-        return known.value as T
-      }
+      const known = find(key)
+      // A key names its question, and with it the type of the answer.
+      if (known !== undefined) return known.value as T
       const shared = asked.get(key)
       if (shared !== undefined) {
         // The other caller may have been cancelled; that is no answer for this one.

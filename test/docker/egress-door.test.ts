@@ -6,21 +6,15 @@ const INSTANCE = 'test-egress-door'
 expectNoLeftovers(INSTANCE)
 const bench = sandboxBench(INSTANCE, async () => testEngine())
 afterAll(() => bench.closeAll())
-const signal = new AbortController().signal
 
 dockerTest('a sandbox without network reaches what it is given through the door', async () => {
-  const { spec } = bench.slot(testConfinement('workspace_write'))
   const requests: string[] = []
-  const sandbox = await bench.sandboxes.open(
-    {
-      ...spec,
-      egress: (connection) =>
-        connection.once('data', (head: Buffer) => {
-          requests.push(head.toString('latin1').split('\r\n')[0] ?? '')
-          connection.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello')
-        }),
-    },
-    { signal },
+  const sandbox = await bench.open(testConfinement('workspace_write'))
+  await sandbox.openEgress((connection) =>
+    connection.once('data', (head: Buffer) => {
+      requests.push(head.toString('latin1').split('\r\n')[0] ?? '')
+      connection.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello')
+    }),
   )
   const proxied = await run(sandbox, [
     'curl',

@@ -1,7 +1,6 @@
 /**
- * Certificates for the hosts a secret is bound to: an authority that lives as long as one sandbox
- * and whose key never leaves this process, and what it signs for single names. Just enough DER for
- * that; why no library does it is in docs/decisions/0009-egress.md.
+ * An authority for TLS servers of tests, and what it signs for single names. Just enough DER for
+ * that.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
@@ -13,7 +12,7 @@ interface Certified {
 }
 
 export interface Authority {
-  /** PEM; what a sandbox is told to trust. */
+  /** PEM; what clients are told to trust. */
   certificate: string
   /** A certificate for one DNS name or address. */
   issue(name: string): Certified

@@ -16,7 +16,7 @@ import type { Internet } from '../../src/sandbox/egress/gateway.ts'
 import type { EgressRecord } from '../../src/sandbox/egress/session.ts'
 import { classifyAddress, networkList, type NetworkList } from '../../src/policy/index.ts'
 import { readPolicy } from '../../src/policy/index.ts'
-import { createAuthority } from '../../src/sandbox/egress/certificate.ts'
+import { createAuthority } from './certificate.ts'
 
 /** Global addresses: what is there answers, and nothing of the real ones is ever dialled. */
 export const ADDRESS = { allowed: '20.0.0.1', other: '20.0.0.2' } as const

@@ -5,16 +5,12 @@ import { bodyOf } from '../client.ts'
 import {
   type CommandContext,
   READ,
-  type StateOptions,
+  type JsonOptions,
   using,
   withRun,
   withStateOptions,
 } from '../command-context.ts'
 import { oneLine, plural, printJson } from '../print.ts'
-
-interface AuditOptions extends StateOptions {
-  json?: boolean
-}
 
 export function registerAudit(program: Command, context: CommandContext): void {
   const audit = program.command('audit').description('Check the record of a run.')
@@ -37,7 +33,7 @@ function registerVerify(audit: Command, context: CommandContext): void {
   withStateOptions(withRun(command))
     .option('--json', 'print one JSON object')
     .addHelpText('after', VERIFY_HELP)
-    .action((id: string, options: AuditOptions) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const report = await bodyOf(client.v1.runs[':id'].audit.$get({ param: { id } }))
         if (!report.ok) context.exit(1)
@@ -71,7 +67,7 @@ function registerReplay(program: Command, context: CommandContext): void {
   withStateOptions(withRun(command))
     .option('--json', 'print one JSON object')
     .addHelpText('after', REPLAY_HELP)
-    .action((id: string, options: AuditOptions) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const report = await bodyOf(client.v1.runs[':id'].replay.$get({ param: { id } }))
         if (!report.ok) context.exit(1)

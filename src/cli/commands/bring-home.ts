@@ -4,16 +4,12 @@ import { bodyOf } from '../client.ts'
 import {
   type CommandContext,
   READ,
-  type StateOptions,
+  type JsonOptions,
   using,
   withRun,
   withStateOptions,
 } from '../command-context.ts'
 import { plural, printJson } from '../print.ts'
-
-interface JsonOption extends StateOptions {
-  json?: boolean
-}
 
 export function registerBringHome(program: Command, context: CommandContext): void {
   registerMerge(program, context)
@@ -37,7 +33,7 @@ function registerMerge(program: Command, context: CommandContext): void {
   withStateOptions(withRun(command))
     .option('--json', 'print one JSON object')
     .addHelpText('after', MERGE_HELP)
-    .action((id: string, options: JsonOption) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const merged = await bodyOf(client.v1.runs[':id'].merge.$post({ param: { id } }))
         if (options.json === true) return printJson(context.io, { merged: true, ...merged })
@@ -63,7 +59,7 @@ function registerBranch(program: Command, context: CommandContext): void {
     .option('--name <branch>', 'name of the branch (default: openexec/<run>)')
     .option('--json', 'print one JSON object')
     .addHelpText('after', BRANCH_HELP)
-    .action((id: string, { name, json, ...from }: JsonOption & { name?: string }) =>
+    .action((id: string, { name, json, ...from }: JsonOptions & { name?: string }) =>
       using(context, { ...READ, from }, async ({ client }) => {
         const body = name === undefined ? {} : { name }
         const made = await bodyOf(client.v1.runs[':id'].branch.$post({ param: { id }, json: body }))

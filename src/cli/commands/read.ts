@@ -5,7 +5,7 @@ import { bodyOf, bytesOf, type Client } from '../client.ts'
 import {
   type CommandContext,
   READ,
-  type StateOptions,
+  type JsonOptions,
   using,
   wholeNumber,
   withRun,
@@ -22,10 +22,6 @@ import {
   verdictMark,
 } from '../print.ts'
 import { outcomeLines } from '../summary.ts'
-
-interface ReadOptions extends StateOptions {
-  json?: boolean
-}
 
 export function registerRead(program: Command, context: CommandContext): void {
   registerPs(program, context)
@@ -57,7 +53,7 @@ function registerPs(program: Command, context: CommandContext): void {
     })
 }
 
-interface PsOptions extends ReadOptions {
+interface PsOptions extends JsonOptions {
   limit: string
   status?: string
 }
@@ -119,7 +115,7 @@ function registerShow(program: Command, context: CommandContext): void {
     .option('--receipt', 'requested against enforced, as measured before any task code ran')
     .option('--json', 'print one JSON object, as `openexec run --json` does')
     .addHelpText('after', SHOW_HELP)
-    .action((id: string, options: ReadOptions & { receipt?: boolean }) =>
+    .action((id: string, options: JsonOptions & { receipt?: boolean }) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         if (options.receipt === true) return await showReceipt(context, { client, id, options })
         const run = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
@@ -171,7 +167,7 @@ export function listArtifacts({ io }: CommandContext, artifacts: readonly Artifa
 
 async function showReceipt(
   { io }: CommandContext,
-  given: { client: Client; id: string; options: ReadOptions },
+  given: { client: Client; id: string; options: JsonOptions },
 ): Promise<void> {
   const { client, id, options } = given
   const content = await bytesOf(

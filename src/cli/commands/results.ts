@@ -5,6 +5,7 @@ import { addressPart, bodyOf, bytesOf } from '../client.ts'
 import {
   type CommandContext,
   READ,
+  type JsonOptions,
   type StateOptions,
   using,
   withRun,
@@ -15,10 +16,6 @@ import { createTerminalFilter } from '../terminal.ts'
 import { registerBringHome } from './bring-home.ts'
 import { registerFork } from './fork.ts'
 import { listArtifacts } from './read.ts'
-
-interface JsonOption extends StateOptions {
-  json?: boolean
-}
 
 export function registerResults(program: Command, context: CommandContext): void {
   registerDiff(program, context)
@@ -44,7 +41,7 @@ function registerDiff(program: Command, context: CommandContext): void {
     .option('--name-only', 'paths only')
     .option('--json', 'one JSON object with the number of files, insertions and deletions')
     .addHelpText('after', DIFF_HELP)
-    .action((id: string, options: JsonOption & { stat?: boolean; nameOnly?: boolean }) =>
+    .action((id: string, options: JsonOptions & { stat?: boolean; nameOnly?: boolean }) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const { diff } = await bodyOf(client.v1.runs[':id'].result.$get({ param: { id } }))
         if (options.json === true) return printJson(context.io, diff)
@@ -81,7 +78,7 @@ function registerApply(program: Command, context: CommandContext): void {
   withStateOptions(withRun(command))
     .option('--json', 'print one JSON object')
     .addHelpText('after', APPLY_HELP)
-    .action((id: string, options: JsonOption) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const stat = await bodyOf(client.v1.runs[':id'].apply.$post({ param: { id } }))
         if (options.json === true) return printJson(context.io, { applied: true, ...stat })
@@ -112,7 +109,7 @@ function registerArtifacts(program: Command, context: CommandContext): void {
     ),
   )
     .option('--json', 'print one JSON object: {"artifacts": [...]}')
-    .action((id: string, options: JsonOption) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const body = await bodyOf(client.v1.runs[':id'].artifacts.$get({ param: { id } }))
         if (options.json === true) return printJson(context.io, body)

@@ -6,6 +6,7 @@ import { bodyOf } from '../client.ts'
 import {
   type CommandContext,
   READ,
+  type JsonOptions,
   type StateOptions,
   using,
   withStateOptions,
@@ -27,10 +28,6 @@ interface CreateOptions extends StateOptions {
   image: string
   mode: string
   ttl: string
-  json?: boolean
-}
-
-interface ListOptions extends StateOptions {
   json?: boolean
 }
 
@@ -108,7 +105,7 @@ function registerExec(sandbox: Command, context: CommandContext): void {
 function registerList(sandbox: Command, context: CommandContext): void {
   withStateOptions(sandbox.command('ls').description('List sandboxes, oldest first.'))
     .option('--json', 'print one JSON object')
-    .action((options: ListOptions) =>
+    .action((options: JsonOptions) =>
       using(context, { ...READ, from: options }, async (connection) => {
         const { client } = localOf(connection)
         const { sandboxes } = await bodyOf(client.v1.sandboxes.$get())
@@ -134,7 +131,7 @@ function registerEnd(sandbox: Command, context: CommandContext, name: 'stop' | '
     )
   withStateOptions(withSandbox(command))
     .option('--json', 'print one JSON object')
-    .action((id: string, options: ListOptions) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async (connection) => {
         const { client } = localOf(connection)
         const one = client.v1.sandboxes[':id']

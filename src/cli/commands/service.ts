@@ -6,7 +6,7 @@ import { bodyOf, createRemoteClient } from '../client.ts'
 import {
   type CommandContext,
   READ,
-  type StateOptions,
+  type JsonOptions,
   using,
   withRun,
   withStateOptions,
@@ -15,10 +15,6 @@ import { keepToken, serverUrl } from '../credentials.ts'
 import { followRun } from '../follow.ts'
 import { age, bytes, oneLine, printJson, printTable } from '../print.ts'
 import { outcomeLines } from '../summary.ts'
-
-interface JsonOption extends StateOptions {
-  json?: boolean
-}
 
 export function registerService(program: Command, context: CommandContext): void {
   registerToken(program, context)
@@ -44,7 +40,7 @@ function registerToken(program: Command, context: CommandContext): void {
   registerTokenCreate(token, context)
   withStateOptions(token.command('list').description('List tokens, without what they are.'))
     .option('--json', 'print one JSON object: {"tokens": [...]}')
-    .action((options: JsonOption) =>
+    .action((options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const body = await bodyOf(client.v1.tokens.$get())
         if (options.json === true) return printJson(context.io, body)
@@ -59,7 +55,7 @@ function registerToken(program: Command, context: CommandContext): void {
     token.command('revoke').argument('<id>', 'id of a token').description('End a token at once.'),
   )
     .option('--json', 'print one JSON object')
-    .action((id: string, options: JsonOption) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const revoked = await bodyOf(client.v1.tokens[':id'].$delete({ param: { id } }))
         if (options.json === true) return printJson(context.io, revoked)
@@ -68,7 +64,7 @@ function registerToken(program: Command, context: CommandContext): void {
     )
 }
 
-interface CreateWords extends JsonOption {
+interface CreateWords extends JsonOptions {
   scope?: string[]
   tenant?: string
   expires?: string
@@ -170,7 +166,7 @@ function registerBackup(program: Command, context: CommandContext): void {
       'after',
       '\nExample:\n  openexec backup /backups/$(date +%F) --state /var/lib/openexec',
     )
-    .action((directory: string, options: JsonOption) =>
+    .action((directory: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client, remote }) => {
         const file = remote ? directory : resolve(context.io.cwd, directory)
         const report = await bodyOf(client.v1.backup.$post({ json: { file } }))
@@ -191,7 +187,7 @@ function registerWait(program: Command, context: CommandContext): void {
   withStateOptions(withRun(command))
     .option('--json', 'print one JSON object, as `openexec show --json` does')
     .addHelpText('after', WAIT_HELP)
-    .action((id: string, options: JsonOption) =>
+    .action((id: string, options: JsonOptions) =>
       using(context, { ...READ, from: options }, async ({ client }) => {
         const { io, exit } = context
         const { id: run } = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
