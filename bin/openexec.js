@@ -9,6 +9,7 @@ import module from 'node:module'
 import { constants, homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isBuilt } from './is-built.js'
 
 const EXIT_INFRASTRUCTURE = 125
 const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
@@ -23,14 +24,14 @@ if (script === undefined) {
   module.enableCompileCache?.(join(caches, 'openexec', 'compile'))
   await import(script.href)
 } else {
-  startWithOwnNode(fileURLToPath(script))
+  startWithOwnNode(fileURLToPath(import.meta.url))
 }
 
-/** A clone runs its sources; an installed package has only `dist`. */
+/** What was built, unless a source is newer; an installed package has nothing else. */
 function entry() {
-  return ['../src/cli/main.ts', '../dist/cli/main.js']
-    .map((path) => new URL(path, import.meta.url))
-    .find((url) => existsSync(url))
+  const root = new URL('../', import.meta.url)
+  const url = new URL(isBuilt(fileURLToPath(root)) ? 'dist/cli/main.js' : 'src/cli/main.ts', root)
+  return existsSync(url) ? url : undefined
 }
 
 /**

@@ -35,7 +35,7 @@ async function main([task, ...args]) {
 
 /** @param {string} task */
 function taskScript(task) {
-  if (task === 'openexec') return join(root, 'src/cli/main.ts')
+  if (task === 'openexec') return join(root, 'bin/openexec.js')
   return /^[a-z][a-z-]*$/.test(task) ? join(root, `scripts/tasks/${task}.ts`) : undefined
 }
 

@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks'
 import { holdLock } from '../bootstrap/lock.mjs'
 import { ensureEngine } from './engine.ts'
 import { ensureImages } from './images.ts'
+import { ensureProgram } from './program.ts'
 import { projectRoot } from './project-root.ts'
 
 export interface SetUpOptions {
@@ -22,6 +23,7 @@ export async function setUp({ rebuild }: SetUpOptions): Promise<void> {
   mkdirSync(state, { recursive: true })
   const release = await holdLock(join(state, 'setup.lock'))
   try {
+    await ensureProgram(say)
     const engine = await ensureEngine(process.env, say)
     await ensureImages(engine, { rebuild, env: process.env, say })
   } finally {

@@ -1,13 +1,10 @@
-/** Emits `dist`: plain JavaScript and types of `src` without its tests, nothing bundled. */
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+/** Builds `dist`, what the package ships: the program in a few files, and the types of its client. */
 import { packageProgram, runProgram } from '../run-program.ts'
 import { runTask } from '../run-task.ts'
-import { projectRoot } from '../setup/project-root.ts'
+import { buildProgram } from '../setup/program.ts'
 
-await runTask(() => {
-  rmSync(join(projectRoot, 'dist'), { recursive: true, force: true })
-  return runProgram([packageProgram('typescript/bin/tsc'), '--project', 'tsconfig.build.json'], {
-    env: {},
-  })
+await runTask(async () => {
+  await buildProgram()
+  const tsc = [packageProgram('typescript/bin/tsc'), '--project', 'tsconfig.build.json']
+  return await runProgram(tsc, { env: {} })
 })
