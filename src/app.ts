@@ -63,12 +63,15 @@ const SHIPPED_BLUEPRINTS = fileURLToPath(new URL('../blueprints/', import.meta.u
  */
 export function openApp(options: AppOptions): App {
   const { log } = options
-  const program = openProgram(options)
+  const pooled = options.pool !== undefined
+  const program = openProgram({
+    ...options,
+    startsAtOnce: options.detach === undefined && !pooled,
+  })
   const { opened } = program
   const running = new Set<Promise<unknown>>()
   const track = trackWork(running, (error) => tell(log, error))
   const tidying = new AbortController()
-  const pooled = options.pool !== undefined
   const runtime = opened?.runtimeOf(DEFAULT_TENANT) ?? noRuntime()
   if (pooled && opened)
     track(keepTidy(runtime, { sandboxes: program.sandboxes, log, signal: tidying.signal }))
@@ -110,7 +113,9 @@ export function openApp(options: AppOptions): App {
 }
 
 /** Throws as `openApp()` does. */
-export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Program {
+export function openProgram(
+  options: Omit<AppOptions, 'signal' | 'detach'> & { startsAtOnce?: boolean },
+): Program {
   const { config, stateDir, log, pool: pooled } = options
   const now = Date.now
   const newId = createNewId()
@@ -152,6 +157,7 @@ export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Pro
     opened,
     async close() {
       try {
+        await opened?.abandon()
         await sandboxes.close()
       } finally {
         opened?.dispose()

@@ -19,7 +19,7 @@ import {
 } from './runtime/index.ts'
 import { createGateway, INTERNET, type Internet, type Sandboxes } from './sandbox/index.ts'
 import type { Log, RunId } from './schema/index.ts'
-import { countEvents, openState } from './state/index.ts'
+import { countEvents, openState, type State } from './state/index.ts'
 import type { Workspaces } from './workspace/index.ts'
 
 /** What the whole program shares. */
@@ -36,7 +36,12 @@ export interface Shared {
 
 /** State, and everything that works on it. */
 export function openRuntime(
-  { log, config, internet = INTERNET }: { log: Log; config: Config; internet?: Internet },
+  {
+    log,
+    config,
+    startsAtOnce = false,
+    internet = INTERNET,
+  }: { log: Log; config: Config; startsAtOnce?: boolean; internet?: Internet },
   shared: Shared,
 ): OpenedRuntime {
   const { root, now, newId, models } = shared
@@ -48,19 +53,13 @@ export function openRuntime(
   const artifacts = createArtifacts({ state, root, now, newId, log })
   const cache = createCache({ state, now, limits: DEFAULT_CACHE_LIMITS })
   const base = { ...shared, state, timeline, artifacts, cache, redactor, redact }
-  const sources = createHandover()
+  const seen = createHandover()
   const environment: EnvironmentDeps = {
     ...base,
     gateway: createGateway(internet),
     userOf: userFor,
-    takeSource: sources.take,
-    modelOf: (run, choice) =>
-      selectModel({
-        other:
-          choice && (() => models.open(choice, { run: run.id, cassette: run.request.cassette })),
-        scriptFile: run.request.modelScript,
-        callsBefore: countEvents(state.db, run.id, 'model_invocation'),
-      }),
+    takeSeen: seen.take,
+    modelOf: modelOf(models, state),
   }
   const engine = createEngine({
     ...base,
@@ -69,18 +68,34 @@ export function openRuntime(
   })
   const checkModelScript = async (scriptFile: string) =>
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
-  const keepSource = sources.keep
   const presets = () => presetHosts(config.presets)
-  const given = { keepSource, checkModelScript, presets, chooseModel: models.choose }
+  const given = {
+    keepSeen: seen.keep,
+    startsAtOnce,
+    userOf: userFor,
+    checkModelScript,
+    presets,
+    chooseModel: models.choose,
+  }
   const deps = { ...base, ...given, engine, failures: new Map<RunId, unknown>() }
   return {
     root,
     deps,
     tokens: createTokens({ state, now, newId }),
     runtimeOf: runtimesByTenant(deps),
+    abandon: seen.close,
     dispose() {
       timeline[Symbol.dispose]()
       state[Symbol.dispose]()
     },
   }
+}
+
+function modelOf(models: Models, state: State): EnvironmentDeps['modelOf'] {
+  return (run, choice) =>
+    selectModel({
+      other: choice && (() => models.open(choice, { run: run.id, cassette: run.request.cassette })),
+      scriptFile: run.request.modelScript,
+      callsBefore: countEvents(state.db, run.id, 'model_invocation'),
+    })
 }

@@ -19,5 +19,7 @@ export interface OpenedRuntime {
   deps: Omit<RuntimeDeps, 'tenant'>
   tokens: Tokens
   runtimeOf(tenant: Tenant): Runtime
+  /** Removes what was begun for runs that nobody has executed. */
+  abandon(): Promise<void>
   dispose(): void
 }

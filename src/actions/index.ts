@@ -16,5 +16,5 @@ export { CONFIG_FILE, NO_PROJECT, planProject, type ProjectPlan } from './projec
 export { ACTIONS, describeActions, findAction } from './registry.ts'
 export { runCommandIn } from './run-commands.ts'
 export { PROJECT_ACTIONS } from './run-project-command.ts'
-export { createRunSandboxes, type RunSandboxes } from './run-sandboxes.ts'
+export { createRunSandboxes, type EarlySandbox, type RunSandboxes } from './run-sandboxes.ts'
 export { createRunTree, type OwnedTree } from './run-tree.ts'

@@ -13,7 +13,7 @@ import {
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
-import type { Gateway, Sandbox, Sandboxes, SandboxSpec, WarmSandbox } from '../sandbox/index.ts'
+import type { Gateway, Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
 import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
 import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
@@ -28,14 +28,27 @@ export interface RunSandboxesDeps {
   place: Omit<SandboxSpec, 'id' | 'run' | 'confinement' | 'mounts' | 'measure'>
   /** The image the run was submitted with. */
   imageId: string
-  /** One the pool had for the confinement with this digest, not used yet. */
-  warm: { digest: string; sandbox: WarmSandbox['sandbox'] } | undefined
+  /** Not used yet. */
+  early: EarlySandbox | undefined
   mounts(confinement: Confinement): SandboxSpec['mounts']
   measure: NonNullable<SandboxSpec['measure']>
   now(): number
   newId: NewId
   /** Appends within the transaction it is given. */
   append(tx: Db, events: readonly NewEvent[]): void
+}
+
+/** A sandbox that was started before anybody asked for it, as good as one that is opened. */
+export interface EarlySandbox {
+  id: string
+  /** Of its confinement. */
+  digest: string
+  /** Whether it has waited in a pool. */
+  warm: boolean
+  /** Throws as `Sandboxes.open()` does. */
+  open(signal: AbortSignal): Promise<Sandbox>
+  watchDisk(measure: NonNullable<SandboxSpec['measure']>): void
+  close(): Promise<void>
 }
 
 interface SandboxWish {
@@ -63,12 +76,12 @@ const EXPIRY_GRACE_MS = 3_600_000
 
 export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   const open = new Map<string, Promise<Open>>()
-  let { warm } = deps
+  let { early } = deps
   /** Handed out once, and only for what it was made for. */
-  const takeWarm = (digest: string) => {
-    const taken = warm?.digest === digest ? warm : undefined
-    if (taken !== undefined) warm = undefined
-    return taken?.sandbox
+  const takeEarly = (digest: string) => {
+    const taken = early?.digest === digest ? early : undefined
+    if (taken !== undefined) early = undefined
+    return taken
   }
   return {
     async get(wish, signal) {
@@ -81,7 +94,7 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
       const digest = confinementDigest(confinement)
       const opening =
         open.get(digest) ??
-        openOne(deps, { confinement, digest, wish, warm: takeWarm(digest) }, signal)
+        openOne(deps, { confinement, digest, wish, early: takeEarly(digest) }, signal)
       open.set(digest, opening)
       try {
         const { egress } = await opening
@@ -93,8 +106,8 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
       }
     },
     async reset() {
-      const unused = warm?.sandbox
-      warm = undefined
+      const unused = early
+      early = undefined
       const all = await Promise.allSettled(open.values())
       open.clear()
       const opened = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
@@ -116,12 +129,12 @@ interface Asked {
   confinement: Confinement
   digest: string
   wish: SandboxWish
-  warm: WarmSandbox['sandbox'] | undefined
+  early: EarlySandbox | undefined
 }
 
 async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal): Promise<Open> {
-  const { warm, wish } = asked
-  const id = SandboxId.parse(warm?.id ?? deps.newId('sbx'))
+  const { early, wish } = asked
+  const id = SandboxId.parse(early?.id ?? deps.newId('sbx'))
   const createdAt = deps.now()
   const expiresAt = createdAt + asked.confinement.limits.wall + EXPIRY_GRACE_MS
   const container = `openexec-${id}`
@@ -129,8 +142,8 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
   insertSandbox(deps.state.db, { id, runId: deps.runId, container, createdAt, expiresAt })
   let sandbox: Sandbox | undefined
   try {
-    sandbox = warm ?? (await openCold(deps, { id, asked }, signal))
-    if (asked.confinement.workspace === 'read_write') warm?.watchDisk(deps.measure)
+    sandbox = await (early?.open(signal) ?? openCold(deps, { id, asked }, signal))
+    if (asked.confinement.workspace === 'read_write') early?.watchDisk(deps.measure)
     refuseOtherImage(deps, sandbox)
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     const write = (events: readonly NewEvent[]) =>
@@ -197,7 +210,7 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
           sandbox: id,
           image_id: receipt.image.id,
           took_ms: tookMs,
-          warm: asked.warm !== undefined,
+          warm: asked.early?.warm ?? false,
         },
       },
       {

@@ -60,9 +60,16 @@ function shippedNames({ shippedDir }: Catalog): string[] {
   }
 }
 
+/** What was made of a text once; there are as many as files are shipped. */
+const checked = new WeakMap<BlueprintRegistry, Map<string, CheckedBlueprint>>()
+
 function readShipped(name: string, { shippedDir, registry }: Catalog): CheckedBlueprint {
   const text = readText(join(shippedDir, `${name}.yaml`), name)
-  return readBlueprint({ file: `${name}.yaml`, text }, registry)
+  const known = checked.get(registry) ?? new Map<string, CheckedBlueprint>()
+  checked.set(registry, known)
+  const blueprint = known.get(text) ?? readBlueprint({ file: `${name}.yaml`, text }, registry)
+  known.set(text, blueprint)
+  return blueprint
 }
 
 /** Opened before it is looked at, and never waited for: a pipe or a device is no blueprint. */

@@ -1,37 +1,44 @@
 /**
- * Asks the pool for a sandbox that waits for a run like this one. Which confinement the run needs
- * first is a guess from its plan: a wrong one costs a start, and what was claimed is removed.
+ * The sandbox that a run begins with, where one was started before anybody asked: for this very run
+ * when it was submitted, or by the pool for any run like it. Which confinement the run needs first is
+ * a guess from its plan: a wrong one costs a start, and what was claimed is removed.
  */
 import fs from 'node:fs'
-import { compileConfinement, confinementDigest, stageMode } from '../policy/index.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { EarlySandbox } from '../actions/index.ts'
+import { confinementDigest } from '../policy/index.ts'
 import type { Sandboxes, WarmSandbox } from '../sandbox/index.ts'
 import type { SlotLayout, Workspaces } from '../workspace/index.ts'
 import type { FrozenRun } from './frozen-run.ts'
-
-export interface ClaimedSandbox {
-  /** Digest of its confinement. */
-  digest: string
-  sandbox: WarmSandbox['sandbox']
-}
+import { firstConfinement, type HeadStart } from './head-start.ts'
 
 interface WarmClaim {
   /** Moves the claimed slot to the run's place; says whom it belongs to. */
   claim(layout: SlotLayout): Promise<{ uid: number; gid: number } | undefined>
   /** Known once `claim()` has settled. */
-  readonly claimed: ClaimedSandbox | undefined
+  readonly claimed: EarlySandbox | undefined
 }
 
 export function createWarmClaim(
   { sandboxes, workspaces }: { sandboxes: Sandboxes; workspaces: Workspaces },
-  { frozen, slotDir }: { frozen: FrozenRun; slotDir: string },
+  { frozen, slotDir, head }: { frozen: FrozenRun; slotDir: string; head: HeadStart | undefined },
   signal: AbortSignal,
 ): WarmClaim {
-  let claimed: ClaimedSandbox | undefined
+  let claimed: EarlySandbox | undefined
   return {
     get claimed() {
       return claimed
     },
     async claim(layout) {
+      if (head !== undefined) {
+        if (!isDeepStrictEqual(head.layout, layout)) {
+          await head.abandon()
+          return undefined
+        }
+        head.taken()
+        claimed = startedEarly(head)
+        return head.user
+      }
       if (sandboxes.poolStats() === undefined) return undefined
       const { runtimes } = await sandboxes.facts({ signal })
       const confinement = firstConfinement(frozen, runtimes)
@@ -55,15 +62,44 @@ export function createWarmClaim(
         fs.rmSync(warm.slotDir, { recursive: true, force: true })
         throw error
       }
-      claimed = { digest: confinementDigest(confinement), sandbox }
+      claimed = waiting(sandbox, confinementDigest(confinement))
       return user
     },
   }
 }
 
-function firstConfinement({ plan, policy }: FrozenRun, runtimes: readonly string[]) {
-  const [first] = plan.stages
-  const mode = stageMode(policy, { blueprint: undefined, stage: first?.sandbox ?? undefined })
-  const network = first?.network ?? undefined
-  return compileConfinement(policy, mode, { runtimes, network, omitsDeniedPaths: true })
+function waiting(sandbox: WarmSandbox['sandbox'], digest: string): EarlySandbox {
+  return {
+    id: sandbox.id,
+    digest,
+    warm: true,
+    open: async () => sandbox,
+    watchDisk: (measure) => sandbox.watchDisk(measure),
+    close: () => sandbox.close(),
+  }
+}
+
+/** Its disk is watched since it was opened. */
+function startedEarly({ id, digest, opening, end }: HeadStart): EarlySandbox {
+  return {
+    id,
+    digest,
+    warm: false,
+    async open(signal) {
+      signal.addEventListener('abort', end, { once: true })
+      try {
+        return await opening
+      } finally {
+        signal.removeEventListener('abort', end)
+      }
+    },
+    watchDisk: () => {},
+    close: async () => {
+      end()
+      await opening.then(
+        (sandbox) => sandbox.close(),
+        () => {},
+      )
+    },
+  }
 }

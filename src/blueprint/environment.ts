@@ -2,10 +2,10 @@
  * The world of one run: its workspace, its sandboxes, its checkpoints. Opened once, closed whatever
  * happens; after `close()` nothing of the run is on the machine but what state and store hold.
  */
-import { join } from 'node:path'
 import {
   createRunSandboxes,
   createRunTree,
+  type EarlySandbox,
   NO_PROJECT,
   type OwnedTree,
   planProject,
@@ -17,19 +17,21 @@ import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '.
 import type { Gateway, Sandboxes } from '../sandbox/index.ts'
 import { listSandboxes, removeSandbox, type Db } from '../state/index.ts'
 import {
-  diskUsage,
+  slotUsage,
   SNAPSHOT_LIMITS,
   type Source,
   type Workspace,
   type Workspaces,
 } from '../workspace/index.ts'
 import { checkpointStage, unchanged } from './checkpoint-stage.ts'
-import { type ClaimedSandbox, createWarmClaim } from './claim-warm.ts'
+import { createWarmClaim } from './claim-warm.ts'
 import type { Environment } from './engine.ts'
 import type { FrozenRun } from './frozen-run.ts'
+import type { HeadStart } from './head-start.ts'
 import { describeProject, needsProject, readBaseText } from './plan-project.ts'
 import { performStage } from './perform-stage.ts'
 import { openRunPlace } from './run-place.ts'
+import { touching } from './touching-sandboxes.ts'
 import { createdEvent } from './workspace-event.ts'
 import type { StageDeps } from './stage-scope.ts'
 
@@ -53,7 +55,7 @@ export interface EnvironmentDeps extends Omit<
   /** Throws `no_model_configured`. */
   modelOf(run: Run, choice: ModelChoice | undefined): ReturnType<StageDeps['model']>
   /** The repository of a run as it was seen when it was submitted, if by this process just now. */
-  takeSource(id: RunId): Source | undefined
+  takeSeen(id: RunId): { source?: Source; head?: HeadStart | undefined }
 }
 
 /** Throws what opening a repository, a workspace or an artifact throws; nothing is left then. */
@@ -62,14 +64,36 @@ export async function openEnvironment(
   { run, frozen }: { run: Run; frozen: FrozenRun },
   signal: AbortSignal,
 ): Promise<Environment> {
+  const { source, head } = deps.takeSeen(run.id)
+  try {
+    return await openWith(deps, { run, frozen, seen: source, head }, signal)
+  } catch (error) {
+    await head?.abandon()
+    throw error
+  }
+}
+
+interface Begun {
+  run: Run
+  frozen: FrozenRun
+  /** What was seen of the repository when the run was submitted. */
+  seen: Source | undefined
+  head: HeadStart | undefined
+}
+
+async function openWith(
+  deps: EnvironmentDeps,
+  { run, frozen, seen, head }: Begun,
+  signal: AbortSignal,
+): Promise<Environment> {
   const { workspaces } = deps
   // Before anything is started: a run that cannot end well should not begin.
   if (frozen.plan.stages.some(({ type }) => type === 'agent'))
     await deps.modelOf(run, frozen.snapshot.model)
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
-  const place = await openRunPlace(deps, { run, frozen }, signal)
+  const place = await openRunPlace(deps, { run, frozen, seen, isMade: head !== undefined }, signal)
   const { source, slotDir } = place
-  const warm = createWarmClaim(deps, { frozen, slotDir }, signal)
+  const warm = createWarmClaim(deps, { frozen, slotDir, head }, signal)
   // Its files come while a sandbox starts; no command does.
   const placing = workspaces.place({
     source,
@@ -85,7 +109,7 @@ export async function openEnvironment(
     claim: warm.claim,
   })
   const workspace = await placing.catch(async (error: unknown) => {
-    await warm.claimed?.sandbox.close()
+    await warm.claimed?.close()
     throw error
   })
   if (warm.claimed !== undefined) void workspace.fill().catch(() => {})
@@ -99,10 +123,10 @@ export async function openEnvironment(
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
-    const opened = { run, frozen, workspace, source, append, tree, commits, warm: warm.claimed }
+    const opened = { run, frozen, workspace, source, append, tree, commits, early: warm.claimed }
     return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
-    await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.sandbox.close()])
+    await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.close()])
     await workspaces.remove(slotDir)
     throw error
   }
@@ -127,8 +151,7 @@ export interface Opened {
   append(tx: Db, events: readonly NewEvent[]): void
   tree: OwnedTree
   project: ProjectPlan
-  /** A sandbox that waited for a run like this one. */
-  warm: ClaimedSandbox | undefined
+  early: EarlySandbox | undefined
   /** The last commit of the sandbox's own that was taken over. */
   commits: { last: string | undefined }
 }
@@ -145,7 +168,7 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     policyHash,
     project,
     tree,
-    sandboxes: touching(sandboxes, opened),
+    sandboxes: touching(sandboxes, { tree, workspace }),
     model: () => deps.modelOf(run, frozen.snapshot.model),
     startedAt: performance.now(),
   }
@@ -187,19 +210,6 @@ async function closeAll(
   for (const end of [...ends, removed]) if (end.status === 'rejected') throw end.reason
 }
 
-/** A sandbox is given away when the files are there, and may change them from then on. */
-function touching(sandboxes: RunSandboxes, { tree, workspace }: Opened): RunSandboxes {
-  return {
-    async get(wish, signal) {
-      tree.touch()
-      const sandbox = await sandboxes.get(wish, signal)
-      await workspace.fill()
-      return sandbox
-    },
-    reset: () => sandboxes.reset(),
-  }
-}
-
 function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
   const { run, frozen, workspace, source, append } = opened
   const { state, artifacts, now, newId } = deps
@@ -224,20 +234,12 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
       meanwhile: () => void workspace.fill().catch(() => {}),
     },
     imageId: frozen.image.id,
-    warm: opened.warm,
+    early: opened.early,
     mounts: ({ workspace: access, git }) =>
       workspace.mounts({
         workspace: access,
         git,
       }),
-    measure: async (signal) => {
-      const look = { limits: SNAPSHOT_LIMITS, signal }
-      // Both can be written from inside, where commits are allowed.
-      const [tree, git] = await Promise.all([
-        diskUsage(workspace.treeDir, look),
-        diskUsage(join(workspace.slotDir, 'git'), look),
-      ])
-      return { bytes: tree.bytes + git.bytes, inodes: tree.inodes + git.inodes }
-    },
+    measure: (signal) => slotUsage(workspace.slotDir, { limits: SNAPSHOT_LIMITS, signal }),
   })
 }

@@ -10,6 +10,7 @@ export { POLICY_FILE, policyFrom } from './policy-file.ts'
 export { loadFrozenRun, PLAN_ARTIFACT, SNAPSHOT_ARTIFACT } from './frozen-run.ts'
 export { loadRun } from './load-run.ts'
 
+export { isNotedAhead } from './ahead-note.ts'
 export { presetHosts } from './preset-hosts.ts'
 export { type PrepareDeps, type PreparedRun, prepareRun } from './prepare-run.ts'
 export { endIdleRun, pauseIdleRun } from './record-run.ts'

@@ -3,7 +3,8 @@
  * image. Nothing is written to state; what is wrong is told at once, and no run comes of it.
  */
 import { join } from 'node:path'
-import { NO_PROJECT, planProject, type ProjectPlan } from '../actions/index.ts'
+import { setImmediate } from 'node:timers/promises'
+import { NO_PROJECT } from '../actions/index.ts'
 import {
   compileConfinement,
   expandPresets,
@@ -13,7 +14,7 @@ import {
   type PresetHosts,
   stageMode,
 } from '../policy/index.ts'
-import { type ModelChoice, OpenExecError, type RunRequest } from '../schema/index.ts'
+import { type ModelChoice, OpenExecError, type RunId, type RunRequest } from '../schema/index.ts'
 import type { ModelWish } from '../model/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
 import { routeRequest } from '../router/index.ts'
@@ -21,10 +22,13 @@ import type { Source, Workspaces } from '../workspace/index.ts'
 import { type Catalog, findBlueprint, listBlueprints } from './catalog.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import type { Plan } from './plan.ts'
+import { type HeadStart, type HeadStartDeps, startAhead } from './head-start.ts'
 import { plainText } from './plain-text.ts'
-import { needsProject, readBaseText } from './plan-project.ts'
+import { needsProject } from './plan-project.ts'
 import { POLICY_FILE, policyFrom } from './policy-file.ts'
 import { describePrices, describeTools } from './program-facts.ts'
+import { projectOf } from './project-of.ts'
+import { modelNotices, sourceNotices } from './run-notices.ts'
 import { sourceOf } from './run-source.ts'
 
 export interface PrepareDeps {
@@ -41,6 +45,8 @@ export interface PrepareDeps {
 
 export interface PreparedRun extends FrozenRun {
   source: Source
+  /** Its first sandbox, if that could be started already. Who does not go on with the run abandons it. */
+  head: HeadStart | undefined
   /** Wall-clock limit of the run, in `ms`. */
   wallMs: number
   /** What the user should know before it begins. */
@@ -50,7 +56,7 @@ export interface PreparedRun extends FrozenRun {
 /** Throws whatever is wrong with the request, each with its own code and remedy. */
 export async function prepareRun(
   deps: PrepareDeps,
-  request: RunRequest,
+  { id, request, ahead }: { id: RunId; request: RunRequest; ahead: HeadStartDeps | undefined },
   signal: AbortSignal,
 ): Promise<PreparedRun> {
   const chosen = chooseBlueprint(request, deps.blueprints)
@@ -60,12 +66,66 @@ export async function prepareRun(
   // The engine is asked while git is; what is wrong with the repository is told first.
   const facts = begun(deps.sandboxes.facts({ signal }))
   const known = named === undefined ? undefined : begun(deps.sandboxes.image(named, { signal }))
-  const source = await sourceOf(deps.workspaces, request, signal)
-  const policy = withPresets(deps, policyOf(request, source.root))
+  const source = begun(sent().then(() => sourceOf(deps.workspaces, request, signal)))
+  const asked = { request, plan: shipped, facts, known }
+  const frame = await frameOf(deps, asked, signal).catch(async (error: unknown) => {
+    await source
+    throw error
+  })
+  const head =
+    ahead && known && startAhead(ahead, { ...frame, run: id, image: await known }, frame.runtimes)
+  try {
+    const frozen = await freeze(deps, { ...frame, source: await source, known, model }, signal)
+    const notices = [...chosen.notices, ...sourceNotices(request, frozen.source)]
+    return {
+      ...frozen,
+      head,
+      notices: [...notices, ...modelNotices(model, frozen.plan)].map((text) => plainText(text)),
+    }
+  } catch (error) {
+    await head?.abandon()
+    throw error
+  }
+}
+
+interface Asked {
+  request: RunRequest
+  plan: Plan
+  facts: ReturnType<Sandboxes['facts']>
+  known: ReturnType<Sandboxes['image']> | undefined
+}
+
+/** What does not depend on the commit. */
+async function frameOf(
+  deps: PrepareDeps,
+  { request, plan: shipped, facts, known }: Asked,
+  signal: AbortSignal,
+) {
+  const { root, objectDirs } = await deps.workspaces.locate(request.repo, signal)
+  const policy = withPresets(deps, policyOf(request, root))
   const plan = planWithModes(shipped, policy)
-  refuseUnsupported((await facts).runtimes, { policy, plan })
+  const { runtimes } = await facts
+  refuseUnsupported(runtimes, { policy, plan })
+  await known
+  return { policy, plan, runtimes, objectDirs, acceptDegraded: request.acceptDegraded }
+}
+
+async function freeze(
+  deps: PrepareDeps,
+  {
+    source,
+    policy,
+    plan,
+    known,
+    model,
+  }: Pick<PreparedRun, 'source' | 'policy' | 'plan'> &
+    Pick<Asked, 'known'> & { model: ModelChoice | undefined },
+  signal: AbortSignal,
+): Promise<Omit<PreparedRun, 'head' | 'notices'>> {
   const project =
-    known === undefined || needsProject(plan) ? await projectOf(deps, source, signal) : NO_PROJECT
+    known === undefined || needsProject(plan)
+      ? await projectOf(deps.workspaces, source, signal)
+      : NO_PROJECT
   const fitting = project.image ?? project.suggestedImage
   const image = await (known ?? deps.sandboxes.image(fitting, { signal }))
   const { snapshot, hash } = policySnapshot({
@@ -83,9 +143,6 @@ export async function prepareRun(
     snapshot,
     image: snapshot.image,
     wallMs: Math.min(policy.limits.wall, plan.limits.max_wall),
-    notices: [...chosen.notices, ...noticesOf(request, source), ...modelNotices(model, plan)].map(
-      (text) => plainText(text),
-    ),
   }
 }
 
@@ -102,11 +159,10 @@ async function modelOf(
   return undefined
 }
 
-function modelNotices(model: ModelChoice | undefined, { limits }: Plan): string[] {
-  if (model === undefined) return []
-  const { provider, model: name, chosenBy, local } = model
-  const cost = local ? 'it costs nothing' : `it may cost up to ${limits.max_cost_usd} USD`
-  return [`Model ${provider}/${name}, chosen by ${chosenBy}; ${cost}`]
+/** In two turns of the event loop requests are on their way; starting git holds the next ones up. */
+async function sent(): Promise<void> {
+  await setImmediate()
+  await setImmediate()
 }
 
 /** Its failure may come before anybody waits for it. */
@@ -179,39 +235,4 @@ function refuseUnsupported(
       network: network ?? undefined,
       omitsDeniedPaths: true,
     })
-}
-
-/** What the base commit says of itself; read here so that what is wrong with it is told at once. */
-async function projectOf(
-  { workspaces }: PrepareDeps,
-  { store, tree }: Source,
-  signal: AbortSignal,
-): Promise<ProjectPlan> {
-  const files = workspaces.listFiles(store, { tree, signal })
-  const blobs = workspaces.openBlobs(store, signal)
-  const base = {
-    baseFiles: () => files,
-    readBlob: (oid: string, maxBytes: number) => blobs.read(oid, maxBytes),
-  }
-  try {
-    return await planProject((path) => readBaseText(base, path))
-  } finally {
-    await blobs.close()
-  }
-}
-
-function noticesOf({ includeDirty }: RunRequest, { dirty, submodules, shallow }: Source): string[] {
-  const count = dirty.tracked + dirty.untracked
-  const notices: string[] = []
-  if (count > 0 && !includeDirty)
-    notices.push(
-      `${count} uncommitted ${count === 1 ? 'change is' : 'changes are'} not part of this run: it starts from the commit (use --include-dirty to take them in)`,
-    )
-  if (submodules.length > 0)
-    notices.push(
-      `Submodules are empty directories in the sandbox: ${submodules.slice(0, 10).join(', ')}`,
-    )
-  if (shallow)
-    notices.push('The repository is shallow: history in the sandbox ends where yours does')
-  return notices
 }

@@ -9,13 +9,18 @@ import type { FrozenRun } from './frozen-run.ts'
 
 export interface RunPlace {
   source: Source
-  /** Does not exist. */
+  /** Does not exist, unless it was made ahead. */
   slotDir: string
 }
 
 export async function openRunPlace(
   deps: EnvironmentDeps,
-  { run, frozen }: { run: Run; frozen: FrozenRun },
+  {
+    run,
+    frozen,
+    seen,
+    isMade,
+  }: { run: Run; frozen: FrozenRun; seen: Source | undefined; isMade: boolean },
   signal: AbortSignal,
 ): Promise<RunPlace> {
   const { workspaces, root } = deps
@@ -24,10 +29,10 @@ export async function openRunPlace(
   makeWorkDirectory(workDir)
   const directory = createRunDirectory(root, run.id)
   const [source] = await Promise.all([
-    deps.takeSource(run.id) ?? openSource(workspaces, run, signal),
+    seen ?? openSource(workspaces, run, signal),
     writeRunDocument(directory, 'policy_snapshot.json', frozen.snapshot),
     // What an earlier attempt at this run may have left.
-    workspaces.remove(slotDir),
+    isMade ? undefined : workspaces.remove(slotDir),
   ])
   return { source, slotDir }
 }

@@ -14,7 +14,7 @@ import {
   type NewId,
   OpenExecError,
   type Run,
-  type RunId,
+  RunId,
   type RunRequest,
   type TaskId,
   type Tenant,
@@ -56,8 +56,12 @@ export interface RuntimeDeps extends PrepareDeps {
   engine: Engine
   /** Takes secrets out of a text. */
   redact(text: string): string
-  /** Keeps what was seen of the repository for the execution that follows. */
-  keepSource(id: RunId, source: PreparedRun['source']): void
+  /** Keeps what was seen and begun for the execution that follows. */
+  keepSeen(id: RunId, seen: Pick<PreparedRun, 'source' | 'head'>): void
+  /** Whether a run that is submitted is executed by this process, at once. */
+  startsAtOnce: boolean
+  /** Whom the workspace of a run belongs to inside. */
+  userOf(id: RunId): { uid: number; gid: number }
   /** The state directory. */
   root: string
   now: Clock
@@ -127,7 +131,23 @@ async function submit(
   { request, place, origin }: Pick<Submission, 'request' | 'place' | 'origin'>,
   signal: AbortSignal,
 ): Promise<Run> {
-  const prepared = await prepareRun(deps, request, signal)
+  const id = RunId.parse(deps.newId('run'))
+  // A run that waits for its turn needs no sandbox yet.
+  const ahead = deps.startsAtOnce && place === undefined ? deps : undefined
+  const prepared = await prepareRun(deps, { id, request, ahead }, signal)
+  try {
+    return await insert(deps, { id, request, prepared, place, origin }, signal)
+  } catch (error) {
+    await prepared.head?.abandon()
+    throw error
+  }
+}
+
+async function insert(
+  deps: RuntimeDeps,
+  { id, request, prepared, place, origin }: Omit<Submission, 'blobs'>,
+  signal: AbortSignal,
+): Promise<Run> {
   refuseUnread(request, prepared.plan)
   const [plan, snapshot] = await Promise.all([
     deps.artifacts.put(jsonBytes(prepared.plan)),
@@ -135,8 +155,8 @@ async function submit(
   ])
   signal.throwIfAborted()
   const blobs = { [PLAN_ARTIFACT]: plan, [SNAPSHOT_ARTIFACT]: snapshot }
-  const run = insertSubmitted(deps, { request, prepared, blobs, place, origin })
-  deps.keepSource(run.id, prepared.source)
+  const run = insertSubmitted(deps, { id, request, prepared, blobs, place, origin })
+  deps.keepSeen(id, prepared)
   return run
 }
 

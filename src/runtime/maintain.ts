@@ -1,7 +1,7 @@
 /** What is done about processes that died, and about runs nobody needs any more. */
 import { join } from 'node:path'
 import { removeRunDirectory } from '../artifacts/index.ts'
-import { endIdleRun, pauseIdleRun } from '../blueprint/index.ts'
+import { endIdleRun, isNotedAhead, pauseIdleRun } from '../blueprint/index.ts'
 import { OpenExecError, type Run, RunId } from '../schema/index.ts'
 import { ownerState, processOwner, sweepPoolSlots } from '../sandbox/index.ts'
 import {
@@ -58,8 +58,9 @@ export async function recoverRuns(
   const { state } = deps
   const interrupted = pauseInterrupted(deps)
   const isLive = (id: string) => isOwned(deps, id)
-  const swept = await deps.workspaces.sweep(isLive)
+  // Before the slots are looked at: what dead processes had begun is nobody's.
   const slots = await sweepPoolSlots(join(deps.root, 'pool'))
+  const swept = await deps.workspaces.sweep((id) => isLive(id) || isNotedAhead(deps.root, id))
   const reaped = await deps.sandboxes
     .reap(({ run }) => isLive(run), { signal })
     .catch((error: unknown) => {

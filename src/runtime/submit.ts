@@ -6,7 +6,7 @@ import {
   type JsonObject,
   type NewEvent,
   type Run,
-  RunId,
+  type RunId,
   type RunRequest,
   SessionId,
   Sha256,
@@ -26,6 +26,7 @@ import { chosenBy, type Origin } from './ask.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 
 export interface Submission {
+  id: RunId
   request: RunRequest
   prepared: PreparedRun
   blobs: Record<string, BlobRef>
@@ -51,12 +52,11 @@ const TYPES: Record<string, ArtifactType> = {
 /** Session, task, run, their artifacts and first events: all in one transaction, or nothing. */
 export function insertSubmitted(
   deps: RuntimeDeps,
-  { request, prepared, blobs, origin, place }: Submission,
+  { id, request, prepared, blobs, origin, place }: Submission,
 ): Run {
   const { state, timeline, artifacts, newId, tenant } = deps
   const createdAt = deps.now()
   const taskId = origin?.taskId ?? TaskId.parse(newId('task'))
-  const id = RunId.parse(newId('run'))
   const { source, plan, policyHash } = prepared
   return state.transact((tx) => {
     const sessionId =

@@ -1,4 +1,5 @@
 export { diskUsage } from './disk-usage.ts'
+export { slotUsage } from './slot-usage.ts'
 
 export type { HistoryCommit } from './history.ts'
 export type { Merged } from './merge.ts'

@@ -3,7 +3,6 @@
  * named, below a state directory this owns, in one hardened environment.
  */
 import fs from 'node:fs'
-import path from 'node:path'
 import type { Applied } from './apply.ts'
 import { BASE_TREE_LIMITS } from './base-tree.ts'
 import type { BlobReader } from './blob-reader.ts'
@@ -21,8 +20,8 @@ import {
 import type { GitCaller } from './git.ts'
 import type { GitProgram } from './git-process.ts'
 import type { Merged } from './merge.ts'
-import { premakeSlot } from './make-slot.ts'
-import { type SlotLayout, workspaceMounts, type WorkspaceMount } from './mounts.ts'
+import type { SlotLayout, WorkspaceMount } from './mounts.ts'
+import { objectDirectories } from './object-directories.ts'
 import type { ObjectStore } from './object-store.ts'
 import {
   openRepositoryStore,
@@ -37,6 +36,7 @@ import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-t
 import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
 import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
 import { createRepositoryMemory } from './repository-memory.ts'
+import { AHEAD, realSlot } from './slots-ahead.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { takingHome } from './take-home.ts'
 import { checkGitVersion } from './source-git.ts'
@@ -68,6 +68,13 @@ export interface Workspaces {
     layout: SlotLayout,
     access: Parameters<Workspace['mounts']>[0],
   ): WorkspaceMount[]
+  /** What can be mounted of a repository for a user inside, where no path is hidden from it. */
+  layoutFor(uid: number, objectDirs: readonly string[]): SlotLayout
+  /** The repository of a path, without asking git. Throws as `openSource()` does. */
+  locate(
+    repositoryPath: string,
+    signal: AbortSignal,
+  ): Promise<{ root: string; objectDirs: readonly string[] }>
   /** A workspace made earlier, by this process or another. Throws `not_found`. */
   open(slotDir: string): Workspace
   /** Safe to repeat; quiet when there is nothing. */
@@ -164,6 +171,10 @@ export function createWorkspaces(options: {
     checkGit: (signal) => checkGitVersion(program, signal),
     openSource: ({ signal, ...request }) =>
       openSource({ program, signal }, stateDir, { ...request, memory }),
+    async locate(repositoryPath, signal) {
+      const { found } = await open(repositoryPath, signal)
+      return { root: found.root, objectDirs: objectDirectories(found.commonDir) }
+    },
     openStore: async (repositoryPath, signal) => (await open(repositoryPath, signal)).store,
     async create(request) {
       const workspace = await place(request)
@@ -219,12 +230,6 @@ function programOf(options: { searchPath: string; remembers?: boolean }): GitPro
   return { searchPath, timeoutMs: GIT_TIMEOUT_MS, memory }
 }
 
-/** What can be done before there is a run. */
-const AHEAD: Pick<Workspaces, 'premake' | 'premadeMounts'> = {
-  premake: (slotDir, owner) => premakeSlot(realSlot(slotDir), owner),
-  premadeMounts: (slotDir, layout, access) => workspaceMounts(slotAt(slotDir), layout, access),
-}
-
 function placing(program: GitProgram, now: () => number): Workspaces['place'] {
   return async ({ signal, ...request }) => {
     const slotDir = realSlot(request.slotDir)
@@ -236,9 +241,3 @@ function placing(program: GitProgram, now: () => number): Workspaces['place'] {
 
 /** Longest any one git process may take. */
 const GIT_TIMEOUT_MS = 300_000
-
-/** The slot itself need not exist; what it lies in must. */
-function realSlot(slotDir: string): string {
-  const parent = path.dirname(path.resolve(slotDir))
-  return path.join(fs.existsSync(parent) ? fs.realpathSync(parent) : parent, path.basename(slotDir))
-}

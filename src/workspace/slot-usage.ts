@@ -1,0 +1,13 @@
+import { diskUsage } from './disk-usage.ts'
+import { slotAt } from './slot.ts'
+import type { WalkLimits } from './walk.ts'
+
+/** What can be written from inside: the tree, and where commits are allowed the private git directory. */
+export async function slotUsage(
+  slotDir: string,
+  look: { limits: WalkLimits; signal: AbortSignal },
+): Promise<{ bytes: number; inodes: number }> {
+  const slot = slotAt(slotDir)
+  const [tree, git] = await Promise.all([diskUsage(slot.tree, look), diskUsage(slot.git, look)])
+  return { bytes: tree.bytes + git.bytes, inodes: tree.inodes + git.inodes }
+}
