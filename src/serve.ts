@@ -4,6 +4,7 @@ import {
   type ApiServer,
   createApi,
   loadServing,
+  type RateLimits,
   type ServerLimits,
   type ServerLog,
 } from './api/index.ts'
@@ -37,9 +38,13 @@ export interface ServeOptions {
   concurrency: number | undefined
   concurrencyOfTenant: number | undefined
   waitingMax: number
+  waitingOfTenant: number | undefined
   /** Sandboxes of each kind that wait for their runs; none when undefined. */
   pool: { low: number; high: number } | undefined
   limits: ServerLimits
+  rates: RateLimits
+  /** Addresses of proxies whose `X-Forwarded-For` is believed. */
+  proxies: readonly string[]
   log: ServerLog
 }
 
@@ -119,7 +124,7 @@ function startService(options: ServeOptions, opened: OpenedRuntime, signal: Abor
       capacity,
       limits: {
         waiting: options.waitingMax,
-        waitingOfTenant: options.waitingMax,
+        waitingOfTenant: options.waitingOfTenant ?? options.waitingMax,
         runningOfTenant: options.concurrencyOfTenant ?? capacity.max,
       },
       signal,
@@ -136,11 +141,14 @@ interface Parts {
 async function startListening(options: ServeOptions, parts: Parts): Promise<ApiServer> {
   const { host, port, limits, log } = options
   const { opened, service, program } = parts
-  const { createTickets, listen, metricsOf, openApiDocument, ownRoutes } = await loadServing()
+  const { createRates, createTickets, listen, metricsOf, openApiDocument, ownRoutes } =
+    await loadServing()
   const { state } = opened.deps
   const tickets = createTickets(opened.deps.now)
   const server: { current: ApiServer | undefined } = { current: undefined }
+  const rates = createRates(options.rates, () => performance.now())
   const metrics = metricsOf({
+    refused: rates.refused,
     counts: service.queue.counts,
     streams: () => server.current?.streams() ?? 0,
     stored: () => ({ runs: countRuns(state.db), events: countAllEvents(state.db) }),
@@ -158,6 +166,8 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     tokens: opened.tokens,
     tickets,
     known: { listen: host, hosts: options.allowedHosts, origins: options.allowedOrigins },
+    rates,
+    proxies: options.proxies,
     apiOf,
     runtimeOf: opened.runtimeOf,
     own: ownRoutes({ document: openApiDocument(version()), metrics, tickets, ready }),

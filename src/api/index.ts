@@ -1,5 +1,6 @@
 export { type Api, createApi } from './app.ts'
 export { type LocalApi, localFetch } from './local.ts'
+export type { RateLimits } from './rates.ts'
 export type { ApiServer, ServerLimits } from './server.ts'
 export type { ServerLog } from './server-log.ts'
 

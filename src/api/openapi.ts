@@ -7,7 +7,7 @@ import { ROUTES } from './route-table.ts'
 type Json = Record<string, unknown>
 
 /** Refusals of every route that is not public, and of those with a body or query. */
-const OF_ALL: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'internal']
+const OF_ALL: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'too_busy', 'internal']
 
 export function openApiDocument(version: string): Json {
   const paths: Record<string, Json> = {}
@@ -49,8 +49,22 @@ function operation(row: RouteRow): Json {
         content: { 'application/json': { schema: schemaOf(row.body, 'input') } },
       },
     }),
-    responses: { [status]: { description: row.summary, content }, ...refusals(row) },
+    responses: {
+      [status]: { description: row.summary, ...headersOf(row), content },
+      ...refusals(row),
+    },
   }
+}
+
+const INTEGER_HEADER = (description: string) => ({ description, schema: { type: 'integer' } })
+const RATE_HEADERS = {
+  'RateLimit-Limit': INTEGER_HEADER('Requests that may be made at once'),
+  'RateLimit-Remaining': INTEGER_HEADER('Requests that are left now'),
+  'RateLimit-Reset': INTEGER_HEADER('Seconds until all are there again'),
+}
+
+function headersOf({ scope }: RouteRow): Json {
+  return scope === 'public' ? {} : { headers: RATE_HEADERS }
 }
 
 function operationId({ method, path }: Pick<RouteRow, 'method' | 'path'>): string {
@@ -76,6 +90,9 @@ function refusals(row: RouteRow): Json {
       status,
       {
         description: `Refused: ${named.join(', ')}`,
+        ...(named.includes('too_busy') && {
+          headers: { 'Retry-After': INTEGER_HEADER('Seconds to wait') },
+        }),
         content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
       },
     ]),

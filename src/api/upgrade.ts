@@ -10,6 +10,8 @@ import { ERROR_TABLE, OpenExecError, type Tenant } from '../schema/index.ts'
 import { answerOf, notFound } from './app.ts'
 import { authenticate, authorize, checkPlace, requestIdOf } from './gate.ts'
 import type { KnownHosts } from './hosts.ts'
+import type { Rates } from './rates.ts'
+import { remoteAddress } from './remote-address.ts'
 import { StreamAllQuery, StreamQuery } from './routes/streams.ts'
 import { CLOSE, pump, type SocketTimes } from './stream/sockets.ts'
 import type { Tickets } from './stream/tickets.ts'
@@ -19,6 +21,8 @@ export interface UpgradeDeps {
   tokens: Tokens
   tickets: Tickets
   known: KnownHosts
+  rates: Rates
+  proxies: readonly string[]
   runtimeOf(tenant: Tenant): Runtime
   times: SocketTimes
   /** Streams at once, of all tenants. */
@@ -58,6 +62,9 @@ export function handleUpgrades(server: Server, deps: UpgradeDeps): Upgrades {
           details: { retry_after: 5 },
         })
       const { caller, ...opening } = open(deps, request, requestId)
+      const release = deps.rates.hold('streams', caller.tenant)
+      // Whatever becomes of the upgrade, the connection ends once.
+      socket.once('close', release)
       sockets.handleUpgrade(request, socket, head, (ws) => {
         const onBug = (error: unknown) => deps.onBug(error, caller.requestId)
         void pump(ws, { ...opening, times: deps.times, onBug })
@@ -84,7 +91,13 @@ function open(deps: UpgradeDeps, request: IncomingMessage, requestId: string): O
   const match = PATH.exec(url.pathname)
   const run = match?.[1]
   const ticket = url.searchParams.get('ticket')
-  const caller = callerOf(deps, { header, ticket, run, requestId })
+  const from = () =>
+    remoteAddress(request.socket.remoteAddress, {
+      forwarded: header('x-forwarded-for'),
+      proxies: deps.proxies,
+    })
+  const caller = callerOf(deps, { header, ticket, run, requestId, from })
+  deps.rates.spend(caller)
   if (match === null || request.method !== 'GET') throw notFound('GET', url.pathname.slice(0, 200))
   authorize({ scope: 'runs:read' }, caller)
   const runtime = deps.runtimeOf(caller.tenant)
@@ -101,21 +114,27 @@ function open(deps: UpgradeDeps, request: IncomingMessage, requestId: string): O
 }
 
 function callerOf(
-  { tokens, tickets }: UpgradeDeps,
+  { tokens, tickets, rates }: UpgradeDeps,
   given: {
     header: ReturnType<typeof headerOf>
     ticket: string | null
     run: string | undefined
     requestId: string
+    /** Where the request came from. */
+    from(): string
   },
 ): Caller {
-  const { header, ticket, run, requestId } = given
-  if (ticket === null) return authenticate(tokens, header, requestId)
-  const caller = tickets.redeem(ticket, run)
-  if (caller !== undefined) return { ...caller, requestId }
-  throw new OpenExecError('unauthenticated', 'Cannot answer: the ticket is not valid', {
-    hint: 'A ticket opens one stream, within 30 seconds, of the run it was made for',
-  })
+  const { header, ticket, run, requestId, from } = given
+  try {
+    if (ticket === null) return authenticate(tokens, header, requestId)
+    const caller = tickets.redeem(ticket, run)
+    if (caller !== undefined) return { ...caller, requestId }
+    throw new OpenExecError('unauthenticated', 'Cannot answer: the ticket is not valid', {
+      hint: 'A ticket opens one stream, within 30 seconds, of the run it was made for',
+    })
+  } catch (error) {
+    throw rates.failed(from(), error)
+  }
 }
 
 function isStillValid(tokens: Tokens, header: ReturnType<typeof headerOf>): boolean {
@@ -155,6 +174,11 @@ function refuse(socket: Duplex, error: unknown, requestId: string): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${requestId}`,
     'Connection: close',
+    ...retryAfterOf(answer.error.details?.['retry_after']),
   ]
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
+}
+
+function retryAfterOf(seconds: unknown): string[] {
+  return typeof seconds === 'number' ? [`Retry-After: ${seconds}`] : []
 }

@@ -2,7 +2,9 @@
 import type { ServeOptions } from '../serve.ts'
 import type { Io } from './io.ts'
 
-type Given = Omit<ServeOptions, 'log' | 'limits'> & {
+type Given = Omit<ServeOptions, 'log' | 'limits' | 'rates'> & {
+  /** What is given otherwise than by default. */
+  rates: Partial<ServeOptions['rates']>
   /** How long runs may take to end after the first signal, in `ms`. */
   drainMs: number
 }
@@ -13,9 +15,10 @@ export async function serveUntilStopped(io: Io, given: Given): Promise<'done' | 
     import('../serve.ts'),
     import('../api/index.ts'),
   ])
-  const { createServerLog, SERVER_LIMITS } = await loadServing()
+  const { createServerLog, RATE_LIMITS, SERVER_LIMITS } = await loadServing()
   const log = createServerLog({ write: (line: string) => io.err(line.trimEnd()) })
-  const serving = await openServer({ ...given, log, limits: SERVER_LIMITS })
+  const rates = { ...RATE_LIMITS, ...given.rates }
+  const serving = await openServer({ ...given, rates, log, limits: SERVER_LIMITS })
   io.out(`Listening on ${serving.url}`)
   io.err(`The first token is in ${serving.tokenFile}`)
   await stopped(io.signal)

@@ -56,7 +56,7 @@ export async function* followRun(
 /** The server or the way to it went away; what it refuses it would refuse again. */
 function isLoss(error: unknown): boolean {
   if (error instanceof OpenExecError)
-    return error.code === 'server_unreachable' || error.code === 'unavailable'
+    return ['server_unreachable', 'unavailable', 'too_busy'].includes(error.code)
   return error instanceof TypeError
 }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RATE_LIMITS } from '../../src/api/rates.ts'
 import { SERVER_LIMITS } from '../../src/api/server.ts'
 import { readConfig } from '../../src/config.ts'
 import { createTokens, createNewId, LOCAL_CALLER } from '../../src/runtime/index.ts'
@@ -64,6 +65,10 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     concurrency: 1,
     concurrencyOfTenant: undefined,
     waitingMax: 1000,
+    waitingOfTenant: undefined,
+    // Tests ask without a token as fast as they can.
+    rates: { ...RATE_LIMITS, failures: { perSecond: 1000, burst: 10_000 } },
+    proxies: [],
     pool: undefined,
     limits: SERVER_LIMITS,
     log,

@@ -1,8 +1,10 @@
 /** serve: the API over HTTP, for strangers. */
 import { realpathSync } from 'node:fs'
+import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { Duration, OpenExecError } from '../../schema/index.ts'
+import type { RateLimits } from '../../api/index.ts'
 import { type CommandContext, wholeNumber } from '../command-context.ts'
 import { serveUntilStopped } from '../open-server.ts'
 
@@ -15,6 +17,12 @@ interface ServeWords {
   concurrency?: string
   tenantConcurrency?: string
   queue: string
+  tenantQueue?: string
+  tenantRate?: string
+  tokenRate?: string
+  failureRate?: string
+  tenantStreams?: string
+  trustProxy?: string[]
   warm: string
   drain: string
 }
@@ -28,6 +36,9 @@ Examples:
 The first start writes an administrator's token to DIR/token, which only you can read; make others
 with \`openexec token create\`. There is no way to speak to the server without one. It speaks HTTP:
 put a proxy that ends TLS before it where it can be reached from outside.
+
+A rate is what comes back each second, and a burst what may be used at once after a rest; who asks
+more often gets 429 with Retry-After. Every answer to a token tells what is left of it.
 SIGTERM ends it in order: no new runs, then up to --drain for those that go on. What goes on after
 that is taken over by the next start. The routes are in /v1/openapi.json and docs/api.md.`
 
@@ -43,6 +54,16 @@ export function registerServe(program: Command, context: CommandContext): void {
     .option('--concurrency <count>', 'runs at once (default: by processors and memory)')
     .option('--tenant-concurrency <count>', 'runs of one tenant at once (default: all)')
     .option('--queue <count>', 'runs that may wait', '10000')
+    .option('--tenant-queue <count>', 'runs of one tenant that may wait (default: all)')
+    .option('--tenant-rate <rate:burst>', 'requests of a tenant (default: 200:4000)')
+    .option('--token-rate <rate:burst>', 'requests of one token (default: 100:2000)')
+    .option('--failure-rate <rate:burst>', 'of an address without a token (default: 0.5:60)')
+    .option('--tenant-streams <count>', 'streams of one tenant at once (default: 1000)')
+    .option(
+      '--trust-proxy <address>',
+      'whose X-Forwarded-For is believed; may be repeated',
+      collect,
+    )
     .option('--warm <low:high>', 'sandboxes of each kind kept started, or 0 for none', '1:2')
     .option('--drain <duration>', 'time for runs to end after the first SIGTERM', '30s')
     .addHelpText('after', HELP)
@@ -69,6 +90,9 @@ async function serve(
     concurrency: countOf('--concurrency', words.concurrency),
     concurrencyOfTenant: countOf('--tenant-concurrency', words.tenantConcurrency),
     waitingMax: wholeNumber('--queue', words.queue, { min: 1, max: 1_000_000 }),
+    waitingOfTenant: countOf('--tenant-queue', words.tenantQueue),
+    rates: ratesOf(words),
+    proxies: (words.trustProxy ?? []).map(addressOfProxy),
     pool: marksOf(words.warm),
     drainMs: drainMs.data,
   })
@@ -87,6 +111,38 @@ function marksOf(text: string): { low: number; high: number } | undefined {
   throw new OpenExecError('bad_request', `Cannot use --warm "${text}": expected LOW:HIGH`, {
     hint: 'For example 1:2 keeps one or two of each kind; 0 keeps none',
   })
+}
+
+function ratesOf(words: ServeWords): Partial<RateLimits> {
+  const streams = countOf('--tenant-streams', words.tenantStreams)
+  const rates = {
+    tenant: rateOf('--tenant-rate', words.tenantRate),
+    token: rateOf('--token-rate', words.tokenRate),
+    failures: rateOf('--failure-rate', words.failureRate),
+  }
+  const { tenant, token, failures } = rates
+  return {
+    ...(tenant && { tenant }),
+    ...(token && { token }),
+    ...(failures && { failures }),
+    ...(streams && { streamsOfTenant: streams }),
+  }
+}
+
+const RATE = /^(\d{1,6}(?:\.\d{1,3})?):(\d{1,7})$/
+
+function rateOf(name: string, text: string | undefined): RateLimits['tenant'] | undefined {
+  if (text === undefined) return undefined
+  const [, perSecond = 0, burst = 0] = (RATE.exec(text) ?? []).map(Number)
+  if (perSecond > 0 && burst >= 1) return { perSecond, burst }
+  throw new OpenExecError('bad_request', `Cannot use ${name} "${text}": expected RATE:BURST`, {
+    hint: 'For example 100:2000 lets 2000 pass at once, and 100 a second after that',
+  })
+}
+
+function addressOfProxy(text: string): string {
+  if (isIP(text) !== 0) return text.toLowerCase()
+  throw new OpenExecError('bad_request', `Cannot use --trust-proxy "${text}": expected an address`)
 }
 
 const ADDRESS = /^(?:(\[[0-9a-f:.]+\]|[^\s:[\]]+):)?(\d{1,5})$/i
