@@ -13,6 +13,7 @@ import {
   createHandover,
   type createNewId,
   createTokens,
+  createWebhooks,
   executionSignal,
   runtimesByTenant,
   userFor,
@@ -78,10 +79,12 @@ export function openRuntime(
     chooseModel: models.choose,
   }
   const deps = { ...base, ...given, engine, failures: new Map<RunId, unknown>() }
+  const tokens = createTokens({ state, now, newId })
   return {
     root,
     deps,
-    tokens: createTokens({ state, now, newId }),
+    tokens,
+    webhooksAt: (allowed) => createWebhooks({ state, now, newId, record: tokens.record }, allowed),
     runtimeOf: runtimesByTenant(deps),
     abandon: seen.close,
     dispose() {

@@ -1,4 +1,12 @@
-import type { Advisor, Catalog, Direct, Runtime, RuntimeDeps, Tokens } from './runtime/index.ts'
+import type {
+  Advisor,
+  Catalog,
+  Direct,
+  Runtime,
+  RuntimeDeps,
+  Tokens,
+  Webhooks,
+} from './runtime/index.ts'
 import type { Sandboxes } from './sandbox/index.ts'
 import type { Tenant } from './schema/index.ts'
 
@@ -18,6 +26,8 @@ export interface OpenedRuntime {
   root: string
   deps: Omit<RuntimeDeps, 'tenant'>
   tokens: Tokens
+  /** As a server sees them that allows these origins beside public ones. */
+  webhooksAt(allowed: readonly string[]): Webhooks
   runtimeOf(tenant: Tenant): Runtime
   /** Removes what was begun for runs that nobody has executed. */
   abandon(): Promise<void>

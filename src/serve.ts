@@ -1,5 +1,4 @@
 /** Builds the server out of the program: queue, gate, streams, figures, and how all of it ends. */
-import { readFileSync } from 'node:fs'
 import {
   type ApiServer,
   createApi,
@@ -9,6 +8,9 @@ import {
   type ServerLog,
 } from './api/index.ts'
 import { openProgram } from './app.ts'
+import { poolFigures, readiness, version } from './serve-health.ts'
+import { type Background, startBackground } from './serve-background.ts'
+import { INTERNET, type Internet } from './sandbox/index.ts'
 import type { Config } from './config.ts'
 import type { OpenedRuntime, Program } from './program.ts'
 import {
@@ -45,6 +47,12 @@ export interface ServeOptions {
   rates: RateLimits
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   proxies: readonly string[]
+  /** Origins webhooks may lead to although they are not https at a public name. */
+  hookOrigins: readonly string[]
+  /** Authorities that receivers' certificates may come from, PEM; Node's own when undefined. */
+  hookAuthorities: readonly string[] | undefined
+  /** What is let out into; the machine's own network when undefined. */
+  internet: Internet | undefined
   log: ServerLog
 }
 
@@ -63,8 +71,8 @@ const STREAMS_MAX = 2_000
  * database is damaged, and as `openApp()` does.
  */
 export async function openServer(options: ServeOptions): Promise<Serving> {
-  const { config, stateDir, log, pool } = options
-  const program = openProgram({ config, stateDir, cwd: '/', log, pool })
+  const { config, stateDir, log, pool, internet = INTERNET } = options
+  const program = openProgram({ config, stateDir, cwd: '/', log, pool, internet })
   const { opened } = program
   if (opened === undefined) throw new Error('Cannot serve without a state directory')
   try {
@@ -92,7 +100,13 @@ async function serve(
   const stop = new AbortController()
   const service = startService(options, opened, stop.signal)
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
-  const server = await startListening(options, { program, opened, service })
+  const background = startBackground(opened, { ...options, internet: options.internet ?? INTERNET })
+  const server = await startListening(options, { program, opened, service, background }).catch(
+    async (error: unknown) => {
+      await background.stop()
+      throw error
+    },
+  )
   const { signal } = stop
   const { sandboxes } = program
   void keepTidy(opened.runtimeOf(DEFAULT_TENANT), { sandboxes, log, signal })
@@ -106,6 +120,7 @@ async function serve(
         new Promise<'left'>((resolve) => setTimeout(() => resolve('left'), limitMs).unref()),
       ])
       await server.close()
+      await background.stop()
       // What is left is not cut off: its container lives on, and the next server takes it over.
       if (ended === 'left') return ended
       stop.abort()
@@ -136,11 +151,12 @@ interface Parts {
   program: Program
   opened: OpenedRuntime
   service: Service
+  background: Background
 }
 
 async function startListening(options: ServeOptions, parts: Parts): Promise<ApiServer> {
   const { host, port, limits, log } = options
-  const { opened, service, program } = parts
+  const { opened, service, program, background } = parts
   const { createRates, createTickets, listen, metricsOf, openApiDocument, ownRoutes } =
     await loadServing()
   const { state } = opened.deps
@@ -149,6 +165,7 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
   const rates = createRates(options.rates, () => performance.now())
   const metrics = metricsOf({
     refused: rates.refused,
+    background: background.figures,
     counts: service.queue.counts,
     streams: () => server.current?.streams() ?? 0,
     stored: () => ({ runs: countRuns(state.db), events: countAllEvents(state.db) }),
@@ -191,6 +208,7 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
     catalog: program.catalog,
     advisor: program.advisor,
     tokens,
+    webhooks: opened.webhooksAt(options.hookOrigins),
     admit: () => service.queue.admit(tenant),
     launch: service.resume,
     submit: (request, place) => service.submit(tenant, request, place),
@@ -201,46 +219,10 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
   })
 }
 
-/** How long the engine may take to answer, in `ms`. */
-const READY_MS = 3_000
-
-/** Throws `unavailable` with what is missing. */
-async function readiness({ sandboxes }: Program, { queue }: Service): Promise<void> {
-  if (queue.isStopped())
-    throw new OpenExecError('unavailable', 'Cannot take runs: the server is ending')
-  try {
-    await sandboxes.facts({ signal: AbortSignal.timeout(READY_MS) })
-  } catch (cause) {
-    throw new OpenExecError(
-      'unavailable',
-      'Cannot take runs: the container engine does not answer',
-      {
-        hint: 'Run `openexec doctor` on the machine of the server',
-        cause,
-      },
-    )
-  }
-}
-
 function refuseDamaged({ deps: { state } }: OpenedRuntime): void {
   const found = state.checkIntegrity()
   if (found === 'ok') return
   throw new OpenExecError('state_corrupt', `Cannot serve: the database is damaged: ${found[0]}`, {
     hint: 'Restore a copy made with `openexec backup`',
   })
-}
-
-/** Counters of the pool by name; none without one. */
-function poolFigures({ sandboxes }: Program): Record<string, number> {
-  const stats = sandboxes.poolStats()
-  if (stats === undefined) return {}
-  const { hits, misses, unhealthy, opened, failures, kinds } = stats
-  const waiting = kinds.reduce((sum, kind) => sum + kind.waiting, 0)
-  return { hits, misses, unhealthy, opened, failures, waiting }
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  const parsed: unknown = JSON.parse(text)
-  return String(Reflect.get(Object(parsed), 'version'))
 }

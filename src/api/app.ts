@@ -12,6 +12,7 @@ import type {
   QueuePlace,
   Runtime,
   Tokens,
+  Webhooks,
 } from '../runtime/index.ts'
 import {
   type CreateRun,
@@ -31,12 +32,14 @@ import { resultRoutes } from './routes/results.ts'
 import { runRoutes } from './routes/runs.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 
 export interface ApiDeps {
   runtime: Runtime
   catalog: Catalog
   advisor: Advisor
   tokens: Tokens
+  webhooks: Webhooks
   /** Throws `too_busy` when no more runs may wait. */
   admit(): void
   /** Sees to it that a queued or resumed run is executed; must not wait for its end. */
@@ -66,6 +69,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1', maintenanceRoutes(deps))
     .route('/v1', adviceRoutes(deps))
     .route('/v1/tokens', tokenRoutes(deps))
+    .route('/v1/webhooks', webhookRoutes(deps))
     .route('/v1/queue', queueRoutes(deps))
   api.notFound((c) =>
     c.json(answerOf(notFound(c.req.method, c.req.path), c.env.caller.requestId), 404),

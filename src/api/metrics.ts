@@ -7,6 +7,8 @@ export interface MetricSources {
   streams(): number
   /** Runs by status, events and bytes of the database. */
   stored(): { runs: Record<string, number>; events: number }
+  /** What the server does on its own. */
+  background(): { deliveries: Record<string, number>; waiting: number }
   /** How often each limit refused a request. */
   refused(): Record<string, number>
   /** Figures of the warm pool by name, where there is one. */
@@ -102,5 +104,12 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     })
   labelled('runs_stored', 'Runs that are kept', 'status', () => sources.stored().runs)
   labelled('requests_refused', 'Requests refused by a limit of rates', 'limit', sources.refused)
+  labelled(
+    'webhook_attempts',
+    'Attempts to send to webhooks',
+    'outcome',
+    () => sources.background().deliveries,
+  )
+  gauge('webhook_waiting', 'Deliveries that wait', () => sources.background().waiting)
   labelled('pool', 'The warm pool', 'figure', () => sources.pool())
 }

@@ -34,6 +34,7 @@ import { Branch, DiffQuery, FileQuery } from './routes/results.ts'
 import { Decision, EventsQuery, Fork, ListQuery } from './routes/runs.ts'
 import { StreamAllQuery, StreamQuery } from './routes/streams.ts'
 import { row, type RouteRow } from './route-row.ts'
+import { SERVICE_ROUTES } from './route-table-service.ts'
 import { TicketRequest } from './stream/tickets.ts'
 
 /** Bytes of any body, and of one that may bring documents and patches. */
@@ -244,4 +245,5 @@ export const ROUTES: readonly RouteRow[] = [
     schema: Token,
     refusals: ['not_found'],
   }),
+  ...SERVICE_ROUTES,
 ]

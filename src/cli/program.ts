@@ -19,6 +19,7 @@ import { registerService } from './commands/service.ts'
 import { registerTop } from './commands/top.ts'
 import { registerSandbox } from './commands/sandbox.ts'
 import { registerTimeline } from './commands/timeline.ts'
+import { registerWebhook } from './commands/webhook.ts'
 
 const START = `
 Start with:
@@ -72,6 +73,7 @@ export function createProgram(context: CommandContext): Command {
   registerServe(program, context)
   registerService(program, context)
   registerTop(program, context)
+  registerWebhook(program, context)
   for (const command of [program, ...everyCommand(program)]) {
     command.exitOverride((error) => {
       throw usageError(command, error)

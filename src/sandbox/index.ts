@@ -1,6 +1,7 @@
 export { findEngine } from './connect.ts'
 export type { EgressDoor } from './egress/door.ts'
 export { createGateway, type Gateway, INTERNET, type Internet } from './egress/gateway.ts'
+export { type Place, reach } from './egress/reach.ts'
 export type { EgressRecord } from './egress/session.ts'
 export type { EngineFacts } from './engine-facts.ts'
 export { OWN_IMAGES } from './images.ts'

@@ -29,6 +29,12 @@ export type SandboxId = z.infer<typeof SandboxId>
 
 export const TokenId = id<'TokenId'>('tok')
 export type TokenId = z.infer<typeof TokenId>
+export const WebhookId = id<'WebhookId'>('hook')
+export type WebhookId = z.infer<typeof WebhookId>
+export const DeliveryId = id<'DeliveryId'>('dlv')
+export type DeliveryId = z.infer<typeof DeliveryId>
+export const ScheduleId = id<'ScheduleId'>('sched')
+export type ScheduleId = z.infer<typeof ScheduleId>
 
 /** Whose a row is: a name in lower case. */
 export const Tenant = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/)

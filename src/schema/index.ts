@@ -52,9 +52,11 @@ export {
   ApprovalId,
   ArtifactId,
   DEFAULT_TENANT,
+  DeliveryId,
   GitOid,
   RunId,
   SandboxId,
+  ScheduleId,
   SessionId,
   Sha256,
   StepId,
@@ -62,6 +64,7 @@ export {
   Tenant,
   TokenId,
   ToolCallId,
+  WebhookId,
 } from './ids.ts'
 export { canonicalJson, hashJson, JsonObject, JsonValue } from './json.ts'
 export { Message, ModelRequest, ModelResponse, StopReason, ToolSpec, Usage } from './message.ts'
@@ -85,6 +88,8 @@ export {
 export type { Clock, IdPrefix, Log, NewId } from './ports.ts'
 export { ProjectConfig } from './project.ts'
 export { Reason } from './reason.ts'
+export { CreateSchedule, Schedule, ScheduleTick } from './schedule.ts'
+export { CreateWebhook, Webhook, WebhookDelivery, WebhookEvent } from './webhook.ts'
 export { AuditEntry, CreateRun, CreateToken, Queued, Scope, Token } from './service.ts'
 export { DiffStat, exitCodeOf, RunResult } from './result.ts'
 export {

@@ -3,7 +3,19 @@
 /** Epoch `ms`. For records only: durations and deadlines use a monotonic clock. */
 export type Clock = () => number
 
-export type IdPrefix = 'ses' | 'task' | 'run' | 'step' | 'call' | 'art' | 'appr' | 'sbx' | 'tok'
+export type IdPrefix =
+  | 'ses'
+  | 'task'
+  | 'run'
+  | 'step'
+  | 'call'
+  | 'art'
+  | 'appr'
+  | 'sbx'
+  | 'tok'
+  | 'hook'
+  | 'dlv'
+  | 'sched'
 
 /** A fresh id text, `<prefix>_` and 16 characters of base32. */
 export type NewId = (prefix: IdPrefix) => string

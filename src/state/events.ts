@@ -1,5 +1,5 @@
 /** Rows of the timeline. What they mean and how they are chained is told in `events/`. */
-import { and, asc, count, desc, eq, gt, sql } from './drizzle.ts'
+import { and, asc, count, desc, eq, gt, inArray, sql } from './drizzle.ts'
 import {
   type Event,
   type EventType,
@@ -135,6 +135,33 @@ export function readAllEvents(
   return selectAll(db)
     .all({ tenant, after, limit })
     .map(({ events: row }) => ({ position: row.position, event: eventOf(row) }))
+}
+
+/** Of every tenant, oldest first, `position` above `after`; only of these types. */
+export function readEventsOfTypes(
+  db: Db,
+  types: readonly EventType[],
+  { after, limit }: { after: number; limit: number },
+): (PlacedEvent & { tenant: Tenant })[] {
+  return db
+    .select()
+    .from(events)
+    .innerJoin(runs, eq(runs.id, events.runId))
+    .where(and(gt(events.position, after), inArray(events.type, [...types])))
+    .orderBy(asc(events.position))
+    .limit(limit)
+    .all()
+    .map(({ events: row, runs: { tenant } }) => ({
+      position: row.position,
+      tenant,
+      event: eventOf(row),
+    }))
+}
+
+/** The place of the newest event in the order of all commits; 0 when there is none. */
+export function lastPosition(db: Db): number {
+  const newest = db.select({ position: events.position }).from(events)
+  return newest.orderBy(desc(events.position)).limit(1).get()?.position ?? 0
 }
 
 /** All events of one type, oldest first. Throws `state_corrupt` for a row that holds no JSON. */

@@ -36,10 +36,12 @@ export {
   countEvents,
   insertEvent,
   lastEvent,
+  lastPosition,
   type PlacedEvent,
   readAllEvents,
   readEvents,
   readEventsOfType,
+  readEventsOfTypes,
 } from './events.ts'
 export { findRun } from './find-run.ts'
 export { findIdempotent, keepIdempotent, removeOldIdempotent } from './idempotency.ts'
@@ -77,3 +79,26 @@ export { getTask, insertTask } from './tasks.ts'
 export { lockServer } from './server-lock.ts'
 export { findTokenByHash, insertToken, listTokens, revokeToken, touchToken } from './tokens.ts'
 export { completeToolCall, insertToolCall, listToolCalls } from './tool-calls.ts'
+export {
+  countWebhooks,
+  disableWebhook,
+  enableWebhook,
+  getWebhook,
+  insertWebhook,
+  listEnabledWebhooks,
+  listWebhooks,
+  noteWebhookEnd,
+  removeWebhook,
+} from './webhooks.ts'
+export {
+  claimDelivery,
+  type DeliveryToSend,
+  countDeliveries,
+  insertDelivery,
+  listDeliveries,
+  listDueWebhooks,
+  nextDelivery,
+  removeOldDeliveries,
+  requeueDelivery,
+  settleDelivery,
+} from './webhook-deliveries.ts'

@@ -3,7 +3,7 @@ import type { Db } from './database.ts'
 import { meta } from './tables.ts'
 
 /** Small facts about the whole state. */
-type MetaKey = 'server'
+type MetaKey = 'server' | 'webhooks'
 
 export function readMeta(db: Db, key: MetaKey): string | undefined {
   return db.select().from(meta).where(eq(meta.key, key)).get()?.value

@@ -26,9 +26,10 @@ const title = ({ method, path }: RouteRow) => `${method} ${path}`
 const cases = GUARDED.map((row) => [title(row), row] as const)
 
 /** An address of the route that means the run, with a body that would be right. */
-function ask(row: RouteRow, token: string) {
+function ask(row: RouteRow, token: string, id = row.path.includes('/runs/') ? run.id : OTHER_ID) {
   const path = row.path
-    .replace(':id', row.path.startsWith('/v1/tokens') ? 'tok_zzzzzzzzzzzzzzzz' : run.id)
+    .replace(':id', id)
+    .replace(':delivery', 'dlv_zzzzzzzzzzzzzzzz')
     .replace(':artifact', 'plan')
     .replace(':task', run.taskId)
     .replace(/file$/, 'file?path=a')
@@ -36,12 +37,15 @@ function ask(row: RouteRow, token: string) {
   return server.ask(path, { method: row.method, token, body })
 }
 
+const OTHER_ID = 'tok_zzzzzzzzzzzzzzzz'
+
 const BODIES: Record<string, unknown> = {
   'POST /v1/runs': { repo: { path: '/nowhere' }, command: ['true'] },
   'POST /v1/runs/:id/decide': { approve: true },
   'POST /v1/blueprints/check': { file: 'a', text: '' },
   'POST /v1/policies/check': { file: 'a', text: '' },
   'POST /v1/gc': { olderThanMs: 0, keep: 0 },
+  'POST /v1/webhooks': { url: 'https://hooks.test/' },
   'POST /v1/backup': { file: '/nowhere/backup' },
   'POST /v1/tokens': { name: 'more', scopes: ['runs:read'] },
 }
@@ -84,6 +88,21 @@ test.each(cases.filter(([, { path }]) => path.includes('/runs/:') && !path.endsW
     expect([own.status, row.path].join(' ')).not.toMatch(/^40[13] /)
     // A run that made nothing has no artifact, no file, and no checkpoint to fork from.
     if (!/:artifact|fork|file/.test(row.path)) expect(own.status).not.toBe(404)
+  },
+)
+
+const OWNED = /^\/v1\/(webhook)s\/:id/
+const owned = cases.filter(([, { path }]) => OWNED.test(path))
+
+test.each(owned)(
+  '%s is about nothing of another tenant, and something of its own',
+  async (_, row) => {
+    const token = tokens['owner'] ?? ''
+    const { id, part } = await server.make(token, 'webhook')
+    const mine = { ...row, path: row.path.replace(':delivery', part) }
+    expect(await codeOf(await ask(mine, tokens['stranger'] ?? '', id))).toBe('404 not_found')
+    const own = await ask(mine, token, id)
+    expect([200, 201, 202]).toContain(own.status)
   },
 )
 

@@ -18,17 +18,21 @@ test('no token finds, counts, changes or names anything of another tenant', asyn
     }),
   )
   const token = server.token('stranger', ['admin']).token
-  const known = [...runs.flatMap(({ id, taskId }) => [id, taskId]), secret, 'owner']
+  const owner = server.token('owner', ['admin']).token
+  const hook = await server.make(owner, 'webhook')
+  const made = [hook.id, hook.part]
+  const known = [...made, ...runs.flatMap(({ id, taskId }) => [id, taskId]), secret, 'owner']
   const words = fc.oneof(
     fc.constantFrom(...runs.map(({ id }) => id)),
     fc.constantFrom(...runs.map(({ id }) => id.slice(4, 10)), 'run_', '0', 'run_0000', '*', '%25'),
     fc.constantFrom(...runs.map(({ taskId }) => taskId)),
+    fc.constantFrom(...made),
   )
   const query = fc.constantFrom('', '?after=0', '?limit=1000', '?live=false', '?status=succeeded')
   const rows = ROUTES.filter(({ path, scope }) => scope !== 'public' && path !== '/v1/stream')
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...rows), words, words, query, async (row, one, two, more) => {
-      const path = row.path.replace(':artifact', two).replace(/:\w+/, one)
+      const path = row.path.replace(/:(?:artifact|delivery)/, two).replace(/:\w+/, one)
       const body = row.method === 'POST' ? { approve: true } : undefined
       const answer = await server.ask(`${path}${more}`, { method: row.method, token, body })
       const text = await answer.text()
@@ -39,6 +43,7 @@ test('no token finds, counts, changes or names anything of another tenant', asyn
     }),
     { seed: 20_260_101, numRuns: 400, interruptAfterTimeLimit: TIME_MS },
   )
+  expect(await (await server.ask('/v1/webhooks', { token: owner })).text()).toContain(hook.id)
   await expectControl(server, token, runs[0]?.id ?? '')
 })
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { RATE_LIMITS } from '../../src/api/rates.ts'
 import { SERVER_LIMITS } from '../../src/api/server.ts'
 import { readConfig } from '../../src/config.ts'
@@ -25,16 +26,35 @@ export interface TestServer {
   ): { token: string; id: string }
   seed(number: number, overrides?: Partial<Run>): Run
   ask(path: string, options?: AskOptions): Promise<Response>
+  /** Something of whoever the token belongs to, and what belongs to that. */
+  make(token: string, noun: 'webhook'): Promise<{ id: string; part: string }>
   serving: Serving
   logged: string[]
   [Symbol.asyncDispose](): Promise<void>
 }
+
+async function makeWebhook(ask: TestServer['ask'], token: string) {
+  const body = { url: 'https://hooks.test/' }
+  const made = await ask('/v1/webhooks', { method: 'POST', token, body })
+  const { id } = WithId.parse(await made.json())
+  const sent = await ask(`/v1/webhooks/${id}/test`, { method: 'POST', token })
+  return { id, part: WithId.parse(await sent.json()).id }
+}
+
+const WithId = z.object({ id: z.string() })
 
 interface AskOptions {
   method?: string
   token?: string | undefined
   body?: unknown
   headers?: Record<string, string>
+}
+
+/** Nothing of a test leaves this machine. */
+const NOWHERE = {
+  resolve: () => Promise.reject(new Error('No network')),
+  dial: () => Promise.reject(new Error('No network')),
+  classify: () => ({ kind: 'forbidden', range: 'test' }) as const,
 }
 
 /** Nothing that is asked for is ever executed: the engine is one that is not there. */
@@ -69,6 +89,9 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     // Tests ask without a token as fast as they can.
     rates: { ...RATE_LIMITS, failures: { perSecond: 1000, burst: 10_000 } },
     proxies: [],
+    hookOrigins: [],
+    hookAuthorities: undefined,
+    internet: NOWHERE,
     pool: undefined,
     limits: SERVER_LIMITS,
     log,
@@ -89,6 +112,19 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     return { token: made.token, id: made.record.id }
   }
   const admin = token('default', ['admin']).token
+  const ask: TestServer['ask'] = (
+    path,
+    { method = 'GET', token: given = admin, body, headers = {} } = {},
+  ) =>
+    fetch(`${serving.url}${path}`, {
+      method,
+      headers: {
+        ...(given !== '' && { authorization: `Bearer ${given}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
   return {
     url: serving.url,
     stateDir,
@@ -98,16 +134,8 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     serving,
     logged,
     seed: (number, overrides = {}) => seedRun(state, number, overrides),
-    ask: (path, { method = 'GET', token: given = admin, body, headers = {} } = {}) =>
-      fetch(`${serving.url}${path}`, {
-        method,
-        headers: {
-          ...(given !== '' && { authorization: `Bearer ${given}` }),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      }),
+    ask,
+    make: (token) => makeWebhook(ask, token),
     async [Symbol.asyncDispose]() {
       state[Symbol.dispose]()
       await serving.drain(5000)

@@ -47,6 +47,7 @@ test('the document has every route of the API, and no other', () => {
     },
     advisor: { contextPack: never, recall: never, route: never },
     tokens: noRuntime(),
+    webhooks: noRuntime(),
     admit: never,
     launch: never,
     submit: never,
@@ -81,7 +82,11 @@ const RUN = 'run_0000000000000001'
 
 test('every route answers with a status and a type that the document has', async () => {
   for (const row of ROUTES.filter(({ path }) => path !== '/v1/stream')) {
-    const path = row.path.replace(':id', RUN).replace(':artifact', 'x').replace(':task', 'x')
+    const path = row.path
+      .replace(':id', RUN)
+      .replace(':artifact', 'x')
+      .replace(':task', 'x')
+      .replace(':delivery', 'x')
     const operation =
       document.paths[row.path.replaceAll(/:(\w+)/g, '{$1}')]?.[row.method.toLowerCase()]
     for (const token of ['', server.admin]) {
@@ -97,10 +102,12 @@ test('every route answers with a status and a type that the document has', async
 })
 
 test('what a route answers fits its schema', async () => {
+  const { id: hook } = await server.make(server.admin, 'webhook')
   for (const row of ROUTES.filter(({ method, answer }) => method === 'GET' && answer.schema)) {
     // The run of this test was never executed, so there is nothing to replay.
     if (row.scope === 'operator' || row.path.endsWith('/replay')) continue
-    const answer = await server.ask(row.path.replace(':id', RUN))
+    const id = row.path.startsWith('/v1/webhooks/') ? hook : RUN
+    const answer = await server.ask(row.path.replace(':id', id))
     const read = row.answer.schema?.safeParse(await answer.json())
     expect(read?.success, `${row.path}: ${read?.error?.message}`).toBe(true)
   }

@@ -23,6 +23,7 @@ interface ServeWords {
   failureRate?: string
   tenantStreams?: string
   trustProxy?: string[]
+  webhookAllow?: string[]
   warm: string
   drain: string
 }
@@ -39,6 +40,8 @@ put a proxy that ends TLS before it where it can be reached from outside.
 
 A rate is what comes back each second, and a burst what may be used at once after a rest; who asks
 more often gets 429 with Retry-After. Every answer to a token tells what is left of it.
+Webhooks lead to https on port 443 of public hosts; --webhook-allow http://hooks.internal:8080 lets
+them lead to exactly that origin too, also where its address is a private one.
 SIGTERM ends it in order: no new runs, then up to --drain for those that go on. What goes on after
 that is taken over by the next start. The routes are in /v1/openapi.json and docs/api.md.`
 
@@ -64,6 +67,11 @@ export function registerServe(program: Command, context: CommandContext): void {
       'whose X-Forwarded-For is believed; may be repeated',
       collect,
     )
+    .option(
+      '--webhook-allow <origin>',
+      'where webhooks may lead beside https; may be repeated',
+      collect,
+    )
     .option('--warm <low:high>', 'sandboxes of each kind kept started, or 0 for none', '1:2')
     .option('--drain <duration>', 'time for runs to end after the first SIGTERM', '30s')
     .addHelpText('after', HELP)
@@ -85,7 +93,7 @@ async function serve(
     config,
     stateDir: resolve(io.cwd, words.state ?? config.stateDir ?? join(config.stateHome, 'openexec')),
     allowedHosts: (words.allowHost ?? []).map((name) => name.toLowerCase()),
-    allowedOrigins: (words.allowOrigin ?? []).map(originOf),
+    allowedOrigins: (words.allowOrigin ?? []).map((text) => originOf('--allow-origin', text)),
     openRoots: (words.repos ?? []).map((path) => directoryOf(resolve(io.cwd, path))),
     concurrency: countOf('--concurrency', words.concurrency),
     concurrencyOfTenant: countOf('--tenant-concurrency', words.tenantConcurrency),
@@ -93,6 +101,9 @@ async function serve(
     waitingOfTenant: countOf('--tenant-queue', words.tenantQueue),
     rates: ratesOf(words),
     proxies: (words.trustProxy ?? []).map(addressOfProxy),
+    hookOrigins: (words.webhookAllow ?? []).map((text) => originOf('--webhook-allow', text)),
+    hookAuthorities: undefined,
+    internet: undefined,
     pool: marksOf(words.warm),
     drainMs: drainMs.data,
   })
@@ -156,12 +167,12 @@ function addressOf(text: string): { host: string; port: number } {
   })
 }
 
-function originOf(text: string): string {
+function originOf(name: string, text: string): string {
   const { origin } = URL.canParse(text) ? new URL(text) : { origin: 'null' }
   if (origin !== 'null') return origin
   throw new OpenExecError(
     'bad_request',
-    `Cannot use --allow-origin "${text}": expected an address such as https://ci.example.com`,
+    `Cannot use ${name} "${text}": expected an address such as https://ci.example.com`,
   )
 }
 

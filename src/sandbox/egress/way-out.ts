@@ -54,6 +54,15 @@ export async function findWayOut(
     const told = { host: shown, port, rule, reason, remedy }
     return no({ ...told, outcome: 'denied', status: 403 })
   }
+  return await findAddresses(deps, permission, signal)
+}
+
+/** The same for what is permitted already. */
+export async function findAddresses(
+  deps: WayOutDeps,
+  permission: Permission,
+  signal: AbortSignal,
+): Promise<Found<WayOut>> {
   const answers = await answersFor(deps, permission, signal)
   if (!answers.ok) return answers
   const addresses = answers.value.filter((address) => mayReach(deps, permission, address))

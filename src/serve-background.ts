@@ -1,0 +1,71 @@
+/** What a server does on its own, beside the runs it executes: each by a timer, until it ends. */
+import type { OpenedRuntime } from './program.ts'
+import { createHookSender, HOOK_LOOK_MS, type HookSender } from './runtime/index.ts'
+import type { Internet } from './sandbox/index.ts'
+import { type Log, OpenExecError } from './schema/index.ts'
+import { countDeliveries } from './state/index.ts'
+
+export interface BackgroundOptions {
+  log: Log
+  internet: Internet
+  /** Origins webhooks may lead to although they are not https at a public name. */
+  hookOrigins: readonly string[]
+  /** Authorities that receivers' certificates may come from, PEM; Node's own when undefined. */
+  hookAuthorities: readonly string[] | undefined
+}
+
+export interface Background {
+  /** For `/metrics`. */
+  figures(): { deliveries: Record<string, number>; waiting: number }
+  stop(): Promise<void>
+}
+
+/** From the name of a receiver to its status, in `ms`. */
+const SEND_MS = 15_000
+
+export function startBackground(opened: OpenedRuntime, options: BackgroundOptions): Background {
+  const { state } = opened.deps
+  const sender = hookSender(opened, options)
+  const timer = setInterval(() => guarded(options.log, () => sender.look()), HOOK_LOOK_MS)
+  return {
+    figures: () => ({
+      deliveries: sender.counts(),
+      waiting: countDeliveries(state.db, undefined),
+    }),
+    async stop() {
+      clearInterval(timer)
+      await sender.stop()
+    },
+  }
+}
+
+function hookSender(
+  { deps: { state, now, newId }, tokens }: OpenedRuntime,
+  { log, internet, hookOrigins, hookAuthorities }: BackgroundOptions,
+): HookSender {
+  return createHookSender({
+    state,
+    now,
+    newId,
+    random: Math.random,
+    internet,
+    authorities: hookAuthorities,
+    limitMs: SEND_MS,
+    allowed: hookOrigins,
+    onDisabled: ({ tenant, id, reason }) => {
+      const by = { tenant, actor: 'server', scopes: [], requestId: undefined }
+      tokens.record(by, { action: 'webhook.disable', subject: id, details: { reason } })
+      log.warn(`Webhook ${id} was disabled: ${reason}`)
+    },
+  })
+}
+
+/** A database that cannot be read or written just now is tried again with the next look. */
+function guarded(log: Log, look: () => void): void {
+  try {
+    look()
+  } catch (error) {
+    if (!(error instanceof OpenExecError)) throw error
+    log.warn(error.message)
+  }
+}
