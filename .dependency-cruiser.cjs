@@ -46,6 +46,7 @@ const PACKAGE_OWNERS = {
   '@anthropic-ai/sdk': ['model'],
   yaml: ['schema'],
   'fast-xml-parser': ['actions'],
+  croner: ['runtime'],
   'web-tree-sitter': ['context'],
   'ipaddr.js': ['policy'],
 }

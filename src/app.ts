@@ -19,6 +19,7 @@ import {
   LOCAL_CALLER,
   noRuntime,
   prepareStateRoot,
+  requestOfBody,
   trackWork,
   userFor,
 } from './runtime/index.ts'
@@ -88,6 +89,7 @@ export function openApp(options: AppOptions): App {
     advisor: program.advisor,
     tokens: opened?.tokens ?? noRuntime(),
     webhooks: opened?.webhooksAt([]) ?? noRuntime(),
+    schedules: opened?.schedules ?? noRuntime(),
     admit() {},
     launch,
     submit: async (request, { signal }) => {
@@ -96,7 +98,10 @@ export function openApp(options: AppOptions): App {
       return { run, again: false }
     },
     // A program of the same user, on the same machine: its request is the one the runtime knows.
-    requestOf: (body) => RunRequest.parse(body),
+    requestOf: (body, caller) =>
+      typeof body.repo === 'string' || opened === undefined
+        ? RunRequest.parse(body)
+        : requestOfBody({ root: opened.root, openRoots: [] }, body, caller),
     counts: undefined,
     backup: (directory) => backupOf(opened, directory),
     onBug: (error) => tell(log, error),

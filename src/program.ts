@@ -4,6 +4,7 @@ import type {
   Direct,
   Runtime,
   RuntimeDeps,
+  Schedules,
   Tokens,
   Webhooks,
 } from './runtime/index.ts'
@@ -28,6 +29,7 @@ export interface OpenedRuntime {
   tokens: Tokens
   /** As a server sees them that allows these origins beside public ones. */
   webhooksAt(allowed: readonly string[]): Webhooks
+  schedules: Schedules
   runtimeOf(tenant: Tenant): Runtime
   /** Removes what was begun for runs that nobody has executed. */
   abandon(): Promise<void>

@@ -1,6 +1,14 @@
 /** What a server does on its own, beside the runs it executes: each by a timer, until it ends. */
 import type { OpenedRuntime } from './program.ts'
-import { createHookSender, HOOK_LOOK_MS, type HookSender } from './runtime/index.ts'
+import {
+  createHookSender,
+  createScheduler,
+  HOOK_LOOK_MS,
+  type HookSender,
+  requestOfBody,
+  type Scheduler,
+  type Service,
+} from './runtime/index.ts'
 import type { Internet } from './sandbox/index.ts'
 import { type Log, OpenExecError } from './schema/index.ts'
 import { countDeliveries } from './state/index.ts'
@@ -8,6 +16,7 @@ import { countDeliveries } from './state/index.ts'
 export interface BackgroundOptions {
   log: Log
   internet: Internet
+  openRoots: readonly string[]
   /** Origins webhooks may lead to although they are not https at a public name. */
   hookOrigins: readonly string[]
   /** Authorities that receivers' certificates may come from, PEM; Node's own when undefined. */
@@ -16,25 +25,42 @@ export interface BackgroundOptions {
 
 export interface Background {
   /** For `/metrics`. */
-  figures(): { deliveries: Record<string, number>; waiting: number }
+  figures(): {
+    deliveries: Record<string, number>
+    waiting: number
+    ticks: Record<string, number>
+  }
   stop(): Promise<void>
 }
 
 /** From the name of a receiver to its status, in `ms`. */
 const SEND_MS = 15_000
 
-export function startBackground(opened: OpenedRuntime, options: BackgroundOptions): Background {
+const TICK_LOOK_MS = 1_000
+
+interface Parts {
+  opened: OpenedRuntime
+  service: Service
+}
+
+export function startBackground(parts: Parts, options: BackgroundOptions): Background {
+  const { opened } = parts
   const { state } = opened.deps
   const sender = hookSender(opened, options)
-  const timer = setInterval(() => guarded(options.log, () => sender.look()), HOOK_LOOK_MS)
+  const ticking = scheduler(parts, options)
+  const timers = [
+    setInterval(() => guarded(options.log, () => sender.look()), HOOK_LOOK_MS),
+    setInterval(() => guarded(options.log, () => ticking.look()), TICK_LOOK_MS),
+  ]
   return {
     figures: () => ({
       deliveries: sender.counts(),
       waiting: countDeliveries(state.db, undefined),
+      ticks: ticking.counts(),
     }),
     async stop() {
-      clearInterval(timer)
-      await sender.stop()
+      for (const timer of timers) clearInterval(timer)
+      await Promise.all([sender.stop(), ticking.stop()])
     },
   }
 }
@@ -57,6 +83,17 @@ function hookSender(
       tokens.record(by, { action: 'webhook.disable', subject: id, details: { reason } })
       log.warn(`Webhook ${id} was disabled: ${reason}`)
     },
+  })
+}
+
+function scheduler({ opened, service }: Parts, { openRoots }: BackgroundOptions): Scheduler {
+  const { deps, root, tokens } = opened
+  return createScheduler({
+    state: deps.state,
+    now: deps.now,
+    tokens,
+    requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
+    submit: service.submit,
   })
 }
 

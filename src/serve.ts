@@ -100,7 +100,10 @@ async function serve(
   const stop = new AbortController()
   const service = startService(options, opened, stop.signal)
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
-  const background = startBackground(opened, { ...options, internet: options.internet ?? INTERNET })
+  const background = startBackground(
+    { opened, service },
+    { ...options, internet: options.internet ?? INTERNET },
+  )
   const server = await startListening(options, { program, opened, service, background }).catch(
     async (error: unknown) => {
       await background.stop()
@@ -209,6 +212,7 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
     advisor: program.advisor,
     tokens,
     webhooks: opened.webhooksAt(options.hookOrigins),
+    schedules: opened.schedules,
     admit: () => service.queue.admit(tenant),
     launch: service.resume,
     submit: (request, place) => service.submit(tenant, request, place),

@@ -11,6 +11,7 @@ import type {
   Queue,
   QueuePlace,
   Runtime,
+  Schedules,
   Tokens,
   Webhooks,
 } from '../runtime/index.ts'
@@ -30,6 +31,7 @@ import { maintenanceRoutes } from './routes/maintenance.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { resultRoutes } from './routes/results.ts'
 import { runRoutes } from './routes/runs.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
@@ -40,6 +42,7 @@ export interface ApiDeps {
   advisor: Advisor
   tokens: Tokens
   webhooks: Webhooks
+  schedules: Schedules
   /** Throws `too_busy` when no more runs may wait. */
   admit(): void
   /** Sees to it that a queued or resumed run is executed; must not wait for its end. */
@@ -70,6 +73,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1', adviceRoutes(deps))
     .route('/v1/tokens', tokenRoutes(deps))
     .route('/v1/webhooks', webhookRoutes(deps))
+    .route('/v1/schedules', scheduleRoutes(deps))
     .route('/v1/queue', queueRoutes(deps))
   api.notFound((c) =>
     c.json(answerOf(notFound(c.req.method, c.req.path), c.env.caller.requestId), 404),

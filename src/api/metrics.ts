@@ -8,7 +8,11 @@ export interface MetricSources {
   /** Runs by status, events and bytes of the database. */
   stored(): { runs: Record<string, number>; events: number }
   /** What the server does on its own. */
-  background(): { deliveries: Record<string, number>; waiting: number }
+  background(): {
+    deliveries: Record<string, number>
+    waiting: number
+    ticks: Record<string, number>
+  }
   /** How often each limit refused a request. */
   refused(): Record<string, number>
   /** Figures of the warm pool by name, where there is one. */
@@ -110,6 +114,7 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     'outcome',
     () => sources.background().deliveries,
   )
+  labelled('schedule_ticks', 'Ticks of schedules', 'outcome', () => sources.background().ticks)
   gauge('webhook_waiting', 'Deliveries that wait', () => sources.background().waiting)
   labelled('pool', 'The warm pool', 'figure', () => sources.pool())
 }

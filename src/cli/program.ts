@@ -17,6 +17,7 @@ import { registerRun } from './commands/run.ts'
 import { registerServe } from './commands/serve.ts'
 import { registerService } from './commands/service.ts'
 import { registerTop } from './commands/top.ts'
+import { registerSchedule } from './commands/schedule.ts'
 import { registerSandbox } from './commands/sandbox.ts'
 import { registerTimeline } from './commands/timeline.ts'
 import { registerWebhook } from './commands/webhook.ts'
@@ -74,6 +75,7 @@ export function createProgram(context: CommandContext): Command {
   registerService(program, context)
   registerTop(program, context)
   registerWebhook(program, context)
+  registerSchedule(program, context)
   for (const command of [program, ...everyCommand(program)]) {
     command.exitOverride((error) => {
       throw usageError(command, error)
@@ -87,13 +89,14 @@ function everyCommand(command: Command): Command[] {
 }
 
 /** Commands that take one of the task's own. */
-const TAKES_COMMAND = new Set(['run', 'fork', 'exec'])
+const TAKES_COMMAND = new Set(['run', 'fork', 'sandbox exec', 'schedule add'])
 
 function refuseDashes({ command }: CommandContext, action: Command): void {
-  if (command === undefined || TAKES_COMMAND.has(action.name())) return
+  const words = pathOf(action).split(' ').slice(1).join(' ')
+  if (command === undefined || TAKES_COMMAND.has(words)) return
   throw new OpenExecError(
     'bad_request',
-    `Cannot use -- with \`${pathOf(action)}\`: only \`run\`, \`fork\` and \`sandbox exec\` take a command`,
+    `Cannot use -- with \`${pathOf(action)}\`: only \`run\`, \`fork\`, \`sandbox exec\` and \`schedule add\` take a command`,
     { hint: `See \`${pathOf(action)} --help\`` },
   )
 }

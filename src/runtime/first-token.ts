@@ -1,16 +1,9 @@
 import { lstatSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DEFAULT_TENANT, OpenExecError } from '../schema/index.ts'
-import { type Caller, type Tokens } from './tokens.ts'
+import { OpenExecError } from '../schema/index.ts'
+import { LOCAL_CALLER, type Tokens } from './tokens.ts'
 
 const FILE = 'token'
-/** Whoever has the state directory has everything in it. */
-export const LOCAL_CALLER: Caller = {
-  tenant: DEFAULT_TENANT,
-  actor: 'local',
-  scopes: ['admin'],
-  requestId: undefined,
-}
 
 /**
  * The file that holds the first administrator's token, made with it when there is no token yet: 0600,

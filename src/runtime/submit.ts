@@ -21,6 +21,8 @@ import {
   insertSession,
   insertTask,
   keepIdempotent,
+  startTick,
+  type TickPlace,
 } from '../state/index.ts'
 import { chosenBy, type Origin } from './ask.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
@@ -42,6 +44,8 @@ export interface QueuePlace {
   ttlMs: number | undefined
   /** Idempotency key with the hash of the request it stands for. */
   key: { key: string; requestHash: string } | undefined
+  /** The tick of a schedule that it is the run of. */
+  tick: TickPlace | undefined
 }
 
 const TYPES: Record<string, ArtifactType> = {
@@ -154,9 +158,10 @@ function insertOwnTask(
 function takePlace(
   tx: Db,
   { id, tenant, createdAt }: Pick<Run, 'id' | 'tenant' | 'createdAt'>,
-  { priority, ttlMs, key }: QueuePlace,
+  { priority, ttlMs, key, tick }: QueuePlace,
 ): void {
   const expiresAt = ttlMs === undefined ? {} : { expiresAt: createdAt + ttlMs }
   enqueue(tx, { runId: id, tenant, priority, enqueuedAt: createdAt, ...expiresAt })
+  if (tick !== undefined) startTick(tx, tick, { runId: id })
   if (key !== undefined) keepIdempotent(tx, { ...key, tenant, runId: id, createdAt })
 }

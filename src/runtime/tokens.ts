@@ -17,6 +17,7 @@ import {
 } from '../schema/index.ts'
 import {
   appendAudit,
+  findToken,
   findTokenByHash,
   insertToken,
   listAudit,
@@ -44,9 +45,21 @@ export interface Tokens {
   revoke(id: string, by: Caller): Token
   /** The caller of a valid token; `undefined` for one that is unknown, expired or revoked. */
   authenticate(token: string): Omit<Caller, 'requestId'> | undefined
+  /** The caller that a token stands for now, by its id; `undefined` when it stands for none. */
+  callerOf(actor: string, tenant: Tenant): Caller | undefined
   /** Records an administrative action. */
   record(by: Caller, entry: Pick<AuditEntry, 'action' | 'subject' | 'details'>): void
   audit(by: Caller, options: { after: number; limit: number }): AuditEntry[]
+}
+
+const LOCAL_ACTOR = 'local'
+
+/** Whoever has the state directory has everything in it. */
+export const LOCAL_CALLER: Caller = {
+  tenant: DEFAULT_TENANT,
+  actor: LOCAL_ACTOR,
+  scopes: ['admin'],
+  requestId: undefined,
 }
 
 const TOKEN = /^oxp_[A-Za-z0-9_-]{43}$/
@@ -84,12 +97,18 @@ export function createTokens(deps: TokensDeps): Tokens {
         return token
       })
     },
+    callerOf: (actor, tenant) => {
+      if (actor === LOCAL_ACTOR && tenant === DEFAULT_TENANT) return LOCAL_CALLER
+      const id = TokenId.safeParse(actor)
+      const token = id.success ? findToken(state.db, id.data) : undefined
+      if (token === undefined || token.tenant !== tenant || !isValid(token, now())) return undefined
+      return { tenant, actor, scopes: token.scopes, requestId: undefined }
+    },
     authenticate: (text) => {
       if (!TOKEN.test(text)) return undefined
       const token = findTokenByHash(state.db, hashOf(text))
-      if (token === undefined || token.revokedAt !== undefined) return undefined
       const at = now()
-      if (token.expiresAt !== undefined && token.expiresAt <= at) return undefined
+      if (token === undefined || !isValid(token, at)) return undefined
       if (at - (token.usedAt ?? 0) > TOUCH_MS) touchToken(state.db, token.id, { now: at })
       return { tenant: token.tenant, actor: token.id, scopes: token.scopes }
     },
@@ -127,6 +146,10 @@ function createToken(
     })
   })
   return { token, record: made }
+}
+
+function isValid({ revokedAt, expiresAt }: Token, at: number): boolean {
+  return revokedAt === undefined && (expiresAt === undefined || expiresAt > at)
 }
 
 /** Whether the caller administers the whole server and not only a tenant of it. */

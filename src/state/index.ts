@@ -66,6 +66,7 @@ export {
   ownerOfRun,
   releaseRun,
   requestCancel,
+  statusOfRun,
   tenantOfRun,
   transitionRun,
   updateRun,
@@ -77,7 +78,14 @@ export { getSession, insertSession } from './sessions.ts'
 export { completeStep, insertStep, listSteps } from './steps.ts'
 export { getTask, insertTask } from './tasks.ts'
 export { lockServer } from './server-lock.ts'
-export { findTokenByHash, insertToken, listTokens, revokeToken, touchToken } from './tokens.ts'
+export {
+  findToken,
+  findTokenByHash,
+  insertToken,
+  listTokens,
+  revokeToken,
+  touchToken,
+} from './tokens.ts'
 export { completeToolCall, insertToolCall, listToolCalls } from './tool-calls.ts'
 export {
   countWebhooks,
@@ -102,3 +110,22 @@ export {
   requeueDelivery,
   settleDelivery,
 } from './webhook-deliveries.ts'
+export {
+  changeTick,
+  countSchedules,
+  getSchedule,
+  insertSchedule,
+  insertTick,
+  lastRunOfSchedule,
+  listDueSchedules,
+  listOpenTicks,
+  listSchedules,
+  listTicks,
+  moveSchedule,
+  pauseSchedule,
+  removeOldTicks,
+  removeSchedule,
+  resumeSchedule,
+  startTick,
+  type TickPlace,
+} from './schedules.ts'

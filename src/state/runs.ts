@@ -192,3 +192,8 @@ function missing(id: RunId): OpenExecError {
     hint: 'List runs with `openexec ps`',
   })
 }
+
+/** `undefined` for a run that is not there any more. */
+export function statusOfRun(db: Db, id: RunId): RunStatus | undefined {
+  return db.select({ status: runs.status }).from(runs).where(eq(runs.id, id)).get()?.status
+}

@@ -19,6 +19,11 @@ export function findTokenByHash(db: Db, hash: string): Token | undefined {
   return row === undefined ? undefined : tokenOf(row)
 }
 
+export function findToken(db: Db, id: TokenId): Token | undefined {
+  const row = db.select().from(tokens).where(eq(tokens.id, id)).get()
+  return row === undefined ? undefined : tokenOf(row)
+}
+
 /** Newest first; of every tenant when none is named. */
 export function listTokens(db: Db, tenant: Tenant | undefined): Token[] {
   const only = tenant === undefined ? undefined : eq(tokens.tenant, tenant)

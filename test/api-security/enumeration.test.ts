@@ -8,7 +8,7 @@ import { type TestServer, testServer } from '../helpers/server.ts'
 const TIME_MS = 4000
 
 test('no token finds, counts, changes or names anything of another tenant', async () => {
-  await using server = await testServer()
+  await using server = await testServer({ openRoots: [process.cwd()] })
   const secret = 'the-task-of-owner'
   const runs = [1, 2, 3].map((number) =>
     server.seed(number, {
@@ -20,7 +20,8 @@ test('no token finds, counts, changes or names anything of another tenant', asyn
   const token = server.token('stranger', ['admin']).token
   const owner = server.token('owner', ['admin']).token
   const hook = await server.make(owner, 'webhook')
-  const made = [hook.id, hook.part]
+  const schedule = await server.make(owner, 'schedule')
+  const made = [hook.id, hook.part, schedule.id, schedule.part]
   const known = [...made, ...runs.flatMap(({ id, taskId }) => [id, taskId]), secret, 'owner']
   const words = fc.oneof(
     fc.constantFrom(...runs.map(({ id }) => id)),
@@ -43,6 +44,9 @@ test('no token finds, counts, changes or names anything of another tenant', asyn
     }),
     { seed: 20_260_101, numRuns: 400, interruptAfterTimeLimit: TIME_MS },
   )
+  const seen = await (await server.ask('/v1/schedules', { token: owner })).text()
+  expect(seen).toContain(schedule.part)
+  expect(seen).not.toContain('pausedAt')
   expect(await (await server.ask('/v1/webhooks', { token: owner })).text()).toContain(hook.id)
   await expectControl(server, token, runs[0]?.id ?? '')
 })

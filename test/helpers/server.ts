@@ -27,7 +27,7 @@ export interface TestServer {
   seed(number: number, overrides?: Partial<Run>): Run
   ask(path: string, options?: AskOptions): Promise<Response>
   /** Something of whoever the token belongs to, and what belongs to that. */
-  make(token: string, noun: 'webhook'): Promise<{ id: string; part: string }>
+  make(token: string, noun: 'webhook' | 'schedule'): Promise<{ id: string; part: string }>
   serving: Serving
   logged: string[]
   [Symbol.asyncDispose](): Promise<void>
@@ -39,6 +39,16 @@ async function makeWebhook(ask: TestServer['ask'], token: string) {
   const { id } = WithId.parse(await made.json())
   const sent = await ask(`/v1/webhooks/${id}/test`, { method: 'POST', token })
   return { id, part: WithId.parse(await sent.json()).id }
+}
+
+let schedulesMade = 0
+
+async function makeSchedule(ask: TestServer['ask'], token: string) {
+  const run = { repo: { path: process.cwd() }, command: ['true'] }
+  const body = { name: `every-year-${++schedulesMade}`, cron: '0 0 1 1 *', run }
+  const made = await ask('/v1/schedules', { method: 'POST', token, body })
+  const { id } = WithId.parse(await made.json())
+  return { id, part: body.name }
 }
 
 const WithId = z.object({ id: z.string() })
@@ -135,7 +145,7 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     logged,
     seed: (number, overrides = {}) => seedRun(state, number, overrides),
     ask,
-    make: (token) => makeWebhook(ask, token),
+    make: (token, noun) => (noun === 'webhook' ? makeWebhook : makeSchedule)(ask, token),
     async [Symbol.asyncDispose]() {
       state[Symbol.dispose]()
       await serving.drain(5000)

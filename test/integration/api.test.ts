@@ -209,6 +209,7 @@ test('createApi() tells of a bug to its owner and not to the caller', async () =
     },
     tokens: noRuntime(),
     webhooks: noRuntime(),
+    schedules: noRuntime(),
     admit: () => {},
     launch: () => {},
     submit: () => Promise.reject(bug),

@@ -48,6 +48,7 @@ test('the document has every route of the API, and no other', () => {
     advisor: { contextPack: never, recall: never, route: never },
     tokens: noRuntime(),
     webhooks: noRuntime(),
+    schedules: noRuntime(),
     admit: never,
     launch: never,
     submit: never,
@@ -102,11 +103,12 @@ test('every route answers with a status and a type that the document has', async
 })
 
 test('what a route answers fits its schema', async () => {
-  const { id: hook } = await server.make(server.admin, 'webhook')
+  const hook = await server.make(server.admin, 'webhook')
+  const schedule = await server.make(server.admin, 'schedule')
   for (const row of ROUTES.filter(({ method, answer }) => method === 'GET' && answer.schema)) {
     // The run of this test was never executed, so there is nothing to replay.
     if (row.scope === 'operator' || row.path.endsWith('/replay')) continue
-    const id = row.path.startsWith('/v1/webhooks/') ? hook : RUN
+    const id = { webhooks: hook.id, schedules: schedule.id }[row.path.split('/')[2] ?? ''] ?? RUN
     const answer = await server.ask(row.path.replace(':id', id))
     const read = row.answer.schema?.safeParse(await answer.json())
     expect(read?.success, `${row.path}: ${read?.error?.message}`).toBe(true)

@@ -50,7 +50,12 @@ export function runRoutes({ runtime, admit, launch, submit, requestOf }: Deps) {
     .post('/', Submission, async (c) => {
       const body = c.req.valid('json')
       const request = requestOf(body, c.env.caller)
-      const place = { ...placeOf(body), key: keyOf(c, body), signal: c.req.raw.signal }
+      const place = {
+        ...placeOf(body),
+        key: keyOf(c, body),
+        tick: undefined,
+        signal: c.req.raw.signal,
+      }
       const { run, again } = await submit(request, place)
       c.header('location', `/v1/runs/${run.id}`)
       if (again) c.header('idempotent-replayed', 'true')
