@@ -1,4 +1,5 @@
 /** What a server does on its own, beside the runs it executes: each by a timer, until it ends. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { OpenedRuntime } from './program.ts'
 import {
   createHookSender,
@@ -6,17 +7,20 @@ import {
   HOOK_LOOK_MS,
   type HookSender,
   requestOfBody,
+  type Retention,
   type Scheduler,
   type Service,
 } from './runtime/index.ts'
 import type { Internet } from './sandbox/index.ts'
-import { type Log, OpenExecError } from './schema/index.ts'
+import { DEFAULT_TENANT, JsonObject, type Log, OpenExecError } from './schema/index.ts'
 import { countDeliveries } from './state/index.ts'
 
 export interface BackgroundOptions {
   log: Log
   internet: Internet
   openRoots: readonly string[]
+  /** What of ended runs stays; all of it when undefined. */
+  retention: Retention | undefined
   /** Origins webhooks may lead to although they are not https at a public name. */
   hookOrigins: readonly string[]
   /** Authorities that receivers' certificates may come from, PEM; Node's own when undefined. */
@@ -37,6 +41,8 @@ export interface Background {
 const SEND_MS = 15_000
 
 const TICK_LOOK_MS = 1_000
+/** Between two rounds of removing old runs. */
+const RETENTION_MS = 3_600_000
 
 interface Parts {
   opened: OpenedRuntime
@@ -48,6 +54,8 @@ export function startBackground(parts: Parts, options: BackgroundOptions): Backg
   const { state } = opened.deps
   const sender = hookSender(opened, options)
   const ticking = scheduler(parts, options)
+  const stopping = new AbortController()
+  const cleaning = keepRetention(opened, options, stopping.signal)
   const timers = [
     setInterval(() => guarded(options.log, () => sender.look()), HOOK_LOOK_MS),
     setInterval(() => guarded(options.log, () => ticking.look()), TICK_LOOK_MS),
@@ -60,7 +68,8 @@ export function startBackground(parts: Parts, options: BackgroundOptions): Backg
     }),
     async stop() {
       for (const timer of timers) clearInterval(timer)
-      await Promise.all([sender.stop(), ticking.stop()])
+      stopping.abort()
+      await Promise.all([sender.stop(), ticking.stop(), cleaning])
     },
   }
 }
@@ -95,6 +104,31 @@ function scheduler({ opened, service }: Parts, { openRoots }: BackgroundOptions)
     requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
     submit: service.submit,
   })
+}
+
+/** Never throws: a round that fails is told, and tried again with the next. */
+async function keepRetention(
+  { runtimeOf, tokens }: OpenedRuntime,
+  { retention, log }: BackgroundOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (retention !== undefined && !signal.aborted) {
+    try {
+      const report = await runtimeOf(DEFAULT_TENANT).gc({ ...retention, signal })
+      const details = { ...retention, runs: report.runs.length }
+      const by = { tenant: DEFAULT_TENANT, actor: 'server', scopes: [], requestId: undefined }
+      if (report.runs.length > 0)
+        tokens.record(by, {
+          action: 'gc',
+          subject: undefined,
+          details: JsonObject.parse(JSON.parse(JSON.stringify(details))),
+        })
+    } catch (error) {
+      if (!signal.aborted)
+        log.warn(`Cannot remove old runs: ${error instanceof Error ? error.message : 'failed'}`)
+    }
+    await delay(RETENTION_MS, undefined, { signal, ref: false }).catch(() => {})
+  }
 }
 
 /** A database that cannot be read or written just now is tried again with the next look. */

@@ -20,6 +20,7 @@ import {
   firstTokenFile,
   keepTidy,
   requestOfBody,
+  type Retention,
   type Service,
   thisMachine,
 } from './runtime/index.ts'
@@ -47,6 +48,8 @@ export interface ServeOptions {
   rates: RateLimits
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   proxies: readonly string[]
+  /** What of ended runs stays; all of it when undefined. */
+  retention: Retention | undefined
   /** Origins webhooks may lead to although they are not https at a public name. */
   hookOrigins: readonly string[]
   /** Authorities that receivers' certificates may come from, PEM; Node's own when undefined. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Document } from '../schema/index.ts'
 
@@ -19,6 +19,9 @@ export function storeDocument(root: string, { file, text }: Document, fallback: 
     writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    // As young as a new one, so that it is not removed before its run is written.
+    const now = new Date()
+    utimesSync(directory, now, now)
   }
   return path
 }

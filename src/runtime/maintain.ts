@@ -5,6 +5,7 @@ import { endIdleRun, isNotedAhead, pauseIdleRun } from '../blueprint/index.ts'
 import { OpenExecError, type Run, RunId } from '../schema/index.ts'
 import { ownerState, processOwner, sweepPoolSlots } from '../sandbox/index.ts'
 import {
+  bytesOfRuns,
   claimRun,
   deleteRun,
   getRun,
@@ -17,8 +18,10 @@ import {
 } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 import { DIRECT_DIRECTORY } from './direct.ts'
-import { hasEnded, isExecutedHere } from './execute.ts'
+import { isExecutedHere } from './execute.ts'
+import { chooseOldRuns } from './old-runs.ts'
 import type { GcOptions, GcReport, RecoveryReport } from './runtime.ts'
+import { removeUnusedDocuments } from './unused-documents.ts'
 
 const ENGINE_AWAY: readonly string[] = ['engine_unavailable', 'engine_failed', 'engine_too_old']
 /** A blob younger than this may belong to a row that is about to be written. */
@@ -93,18 +96,16 @@ export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Pro
   const { state, artifacts, root, now } = deps
   const before = now() - options.olderThanMs
   expireWaiting(deps, before)
-  const old = listRuns(state.db, {
-    tenant: undefined,
-    before: undefined,
-    limit: RUNS_MAX,
-    status: undefined,
-  })
-    .slice(options.keep)
-    .filter((run) => hasEnded(run) && (run.endedAt ?? run.createdAt) < before)
-  for (const run of old) {
-    deleteRun(state, run.id, { now: now() })
-    await removeRunDirectory(root, run.id)
-  }
+  const removed: RunId[] = []
+  const bytes = options.maxBytes === undefined ? undefined : bytesOfRuns(state.db)
+  const bytesOf = ({ id }: Run) => bytes?.get(id) ?? 0
+  for (const { id } of chooseOldRuns(everyRun(deps), options, { now: now(), bytesOf }))
+    if (removeEnded(deps, id)) {
+      removed.push(id)
+      await removeRunDirectory(root, id)
+    }
+  const requests = everyRun(deps).map(({ request }) => request)
+  const documents = removeUnusedDocuments(root, { requests, before: now() - BLOB_AGE_MS })
   const { freed } = artifacts.collect({ before: now() - BLOB_AGE_MS })
   await pruneObjects(deps, options.signal)
   const engine = { why: undefined as string | undefined }
@@ -114,17 +115,31 @@ export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Pro
     await deps.sandboxes.kept(join(root, DIRECT_DIRECTORY)).sweep({ signal: options.signal })
     await deps.sandboxes.prune({ signal: options.signal })
   }
-  return { ...recovered, runs: old.map(({ id }) => id), freed, engine: engine.why }
+  return { ...recovered, runs: removed, documents, freed, engine: engine.why }
+}
+
+/** Newest first, of every tenant. */
+function everyRun({ state }: RuntimeDeps): Run[] {
+  const every = { tenant: undefined, before: undefined, status: undefined }
+  return listRuns(state.db, { ...every, limit: RUNS_MAX })
+}
+
+/** False for one whose sandbox is still there: another time will do. */
+function removeEnded({ state, now }: RuntimeDeps, id: RunId): boolean {
+  try {
+    deleteRun(state, id, { now: now() })
+    return true
+  } catch (error) {
+    if (error instanceof OpenExecError && ['conflict', 'not_found'].includes(error.code))
+      return false
+    throw error
+  }
 }
 
 /** Results of runs that are gone; asked when the refs are known, so that a run begun since keeps its own. */
-async function pruneObjects(
-  { state, workspaces }: RuntimeDeps,
-  signal: AbortSignal,
-): Promise<void> {
+async function pruneObjects(deps: RuntimeDeps, signal: AbortSignal): Promise<void> {
   const kept = () => {
-    const every = { tenant: undefined, before: undefined, status: undefined }
-    const runs = listRuns(state.db, { ...every, limit: RUNS_MAX })
+    const runs = everyRun(deps)
     return {
       runs: new Set<string>(runs.map(({ id }) => id)),
       bases: new Set(
@@ -132,7 +147,7 @@ async function pruneObjects(
       ),
     }
   }
-  await workspaces.prune(kept, signal)
+  await deps.workspaces.prune(kept, signal)
 }
 
 /** A run whose requests nobody answered in time does not wait for ever. */

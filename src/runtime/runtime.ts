@@ -22,6 +22,7 @@ import type {
 import type { PlacedEvent } from '../state/index.ts'
 import type { MergedRun } from './bring-home.ts'
 import type { ForkOptions } from './fork.ts'
+import type { Retention } from './old-runs.ts'
 import type { QueuePlace } from './submit.ts'
 
 /** A piece of a command's output as the sandbox wrote it. */
@@ -126,7 +127,7 @@ export interface Runtime {
   decide(id: RunId, decision: ApprovalDecision): Promise<void>
   /** Runs whose process died become `paused`; what they left on the machine is removed. */
   recover(options: { signal: AbortSignal }): Promise<RecoveryReport>
-  /** Removes ended runs by age and count, unreferenced blobs, and everything orphaned. */
+  /** Removes ended runs by age, number and size, unreferenced blobs, and everything orphaned. */
   gc(options: GcOptions): Promise<GcReport>
 }
 
@@ -144,16 +145,14 @@ export interface RecoveryReport {
   workspaces: string[]
 }
 
-export interface GcOptions {
-  /** Ended runs older than this are removed, in `ms`. */
-  olderThanMs: number
-  /** Newest runs to keep whatever their age. */
-  keep: number
+export interface GcOptions extends Retention {
   signal: AbortSignal
 }
 
 export interface GcReport extends RecoveryReport {
   runs: RunId[]
+  /** Documents that were sent with requests, and that no run names any more. */
+  documents: string[]
   /** Bytes */
   freed: number
   /** Why nothing could be looked for on the engine; `undefined` where it answered. */

@@ -104,7 +104,7 @@ export {
   Verdict,
 } from './run.ts'
 export { WireFrame } from './stream.ts'
-export { Duration, TIMEOUT_CLASSES } from './units.ts'
+export { ByteSize, Duration, TIMEOUT_CLASSES } from './units.ts'
 export { type Finding, findingsError, type ParsedYaml, parseYaml, YAML_BYTES_MAX } from './yaml.ts'
 export { CassetteMode, ModelChoice, ModelProvider } from './model-choice.ts'
 export { AuditReport, ReplayReport } from './audit.ts'

@@ -6,7 +6,7 @@
  * other connection ever sees it and a crash leaves neither the row nor half a run. A tombstone keeps
  * the last audit hash, so that a timeline kept elsewhere can still be recognised.
  */
-import { and, eq, notExists } from './drizzle.ts'
+import { and, eq, notExists, sql } from './drizzle.ts'
 import {
   OpenExecError,
   type Run,
@@ -79,4 +79,21 @@ function removeEmptyParents(tx: Db, taskId: TaskId): void {
   tx.delete(sessions)
     .where(and(eq(sessions.id, task.sessionId), notExists(tasksOfSession)))
     .run()
+}
+
+/** What is kept of each run: its artifacts, and its events as they are stored. */
+export function bytesOfRuns(db: Db): ReadonlyMap<RunId, number> {
+  const sizes = new Map<RunId, number>()
+  const stored = sql<number>`sum(length(${events.payload}) + length(${events.volatile}))`
+  const kept = sql<number>`sum(${artifacts.size})`
+  const rows = [
+    ...db.select({ run: events.runId, size: stored }).from(events).groupBy(events.runId).all(),
+    ...db
+      .select({ run: artifacts.runId, size: kept })
+      .from(artifacts)
+      .groupBy(artifacts.runId)
+      .all(),
+  ]
+  for (const { run, size } of rows) sizes.set(run, (sizes.get(run) ?? 0) + size)
+  return sizes
 }

@@ -30,7 +30,7 @@ export {
   openContextIndex,
 } from './context-index.ts'
 export { type Db, openState, type State } from './database.ts'
-export { deleteRun } from './delete-run.ts'
+export { bytesOfRuns, deleteRun } from './delete-run.ts'
 export {
   countAllEvents,
   countEvents,

@@ -99,6 +99,7 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     // Tests ask without a token as fast as they can.
     rates: { ...RATE_LIMITS, failures: { perSecond: 1000, burst: 10_000 } },
     proxies: [],
+    retention: undefined,
     hookOrigins: [],
     hookAuthorities: undefined,
     internet: NOWHERE,

@@ -28,7 +28,7 @@ test('gc() does without an engine what needs none, and says what it could not lo
   mkdirSync(join(dead, 'sbx_1', 'tree'), { recursive: true })
   const client = createClient('http://test.internal', app.fetch)
   const report = await bodyOf(client.v1.gc.$post({ json: { olderThanMs: 0, keep: 0 } }))
-  expect(report).toMatchObject({ runs: [], containers: [], workspaces: [dead] })
+  expect(report).toMatchObject({ runs: [], documents: [], containers: [], workspaces: [dead] })
   expect(report.engine).toMatch(/^Cannot reach an engine at /)
   expect(existsSync(dead)).toBe(false)
 })

@@ -6,7 +6,11 @@ import { validate } from '../validate.ts'
 
 export const Gc = z.strictObject({
   olderThanMs: z.number().int().nonnegative(),
+  /** Newest ended runs of each tenant that age alone does not remove. */
   keep: z.number().int().nonnegative(),
+  /** Ended runs of each tenant at most, and their bytes, whatever their age. */
+  maxRuns: z.number().int().nonnegative().optional(),
+  maxBytes: z.number().int().nonnegative().optional(),
 })
 /** Absolute path of a file that is not there yet, on the machine of the state. */
 export const Backup = z.strictObject({ file: z.string().min(1).max(4096) })
@@ -30,8 +34,15 @@ export function maintenanceRoutes({ runtime, tokens, backup }: Deps) {
     })
     .post('/gc', validate('json', Gc), async (c) => {
       const request = c.req.valid('json')
-      const report = await runtime.gc({ ...request, signal: c.req.raw.signal })
-      const details = { ...request, runs: report.runs.length }
+      const { maxRuns, maxBytes } = request
+      const { signal } = c.req.raw
+      const report = await runtime.gc({ ...request, maxRuns, maxBytes, signal })
+      const limits = {
+        ...(maxRuns !== undefined && { maxRuns }),
+        ...(maxBytes !== undefined && { maxBytes }),
+      }
+      const { olderThanMs, keep } = request
+      const details = { olderThanMs, keep, ...limits, runs: report.runs.length }
       tokens.record(c.env.caller, { action: 'gc', subject: undefined, details })
       return c.json(report)
     })

@@ -1,6 +1,7 @@
 /** gc, and the hidden worker that executes a detached run. */
 import type { Command } from 'commander'
 import { Duration, OpenExecError, RunId } from '../../schema/index.ts'
+import { sizeOf } from '../size-of.ts'
 import { bodyOf } from '../client.ts'
 import {
   type CommandContext,
@@ -25,18 +26,22 @@ function registerGc(program: Command, context: CommandContext): void {
       .description('Remove what crashed runs left behind, and old runs with their artifacts.'),
   )
     .option('--older-than <duration>', 'age of the ended runs to remove', '336h')
-    .option('--keep <count>', 'newest runs to keep whatever their age', '20')
+    .option('--keep-days <days>', 'the same in days, for more than 24 of them')
+    .option('--keep <count>', 'newest ended runs to keep whatever their age', '20')
+    .option('--keep-runs <count>', 'ended runs to keep at most, whatever their age')
+    .option('--keep-bytes <size>', 'what ended runs may take together, such as 20GB')
     .option('--json', 'print one JSON object')
     .addHelpText('after', GC_HELP)
-    .action((options: StateOptions & { olderThan: string; keep: string; json?: boolean }) => {
-      const olderThanMs = ageOf(options.olderThan)
-      const keep = wholeNumber('--keep', options.keep, { min: 0, max: 1_000_000 })
+    .action((options: GcOptions) => {
+      const json = retentionOf(options)
       return using(context, { ...READ, from: options }, async ({ client }) => {
-        const report = await bodyOf(client.v1.gc.$post({ json: { olderThanMs, keep } }))
+        const report = await bodyOf(client.v1.gc.$post({ json }))
         if (options.json === true) return printJson(context.io, report)
-        const { interrupted, containers, volumes, workspaces, runs, freed, engine } = report
+        const { interrupted, containers, volumes, workspaces, runs, documents, freed, engine } =
+          report
         const removed = [
           plural(runs.length, 'run'),
+          plural(documents.length, 'document'),
           plural(containers.length, 'container'),
           plural(volumes.length, 'volume'),
           plural(workspaces.length, 'workspace'),
@@ -54,9 +59,35 @@ const GC_HELP = `
 Examples:
   openexec gc                              what crashes left, and ended runs older than two weeks
   openexec gc --older-than 1h --keep 0     every run that ended more than an hour ago
+  openexec gc --keep-days 90 --keep-runs 5000 --keep-bytes 50GB
+
+--keep-runs and --keep-bytes remove the oldest that are too many or too much; each tenant of a
+server is counted alone. What has not ended is never removed, nor counted.
 
 What a living process uses is never touched. Without an engine, what needs none is done all the
 same: runs, artifacts and workspaces; containers and volumes go another time.`
+
+interface GcOptions extends StateOptions {
+  olderThan: string
+  keep: string
+  keepDays?: string
+  keepRuns?: string
+  keepBytes?: string
+  json?: boolean
+}
+
+const DAY_MS = 86_400_000
+
+function retentionOf({ olderThan, keep, keepDays, keepRuns, keepBytes }: GcOptions) {
+  const count = (name: string, text: string) => wholeNumber(name, text, { min: 0, max: 1_000_000 })
+  const days = keepDays === undefined ? undefined : count('--keep-days', keepDays)
+  return {
+    olderThanMs: days === undefined ? ageOf(olderThan) : days * DAY_MS,
+    keep: count('--keep', keep),
+    ...(keepRuns !== undefined && { maxRuns: count('--keep-runs', keepRuns) }),
+    ...(keepBytes !== undefined && { maxBytes: sizeOf('--keep-bytes', keepBytes) }),
+  }
+}
 
 function ageOf(text: string): number {
   const parsed = Duration.safeParse(text)

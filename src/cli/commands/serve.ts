@@ -5,6 +5,8 @@ import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { Duration, OpenExecError } from '../../schema/index.ts'
 import type { RateLimits } from '../../api/index.ts'
+import type { ServeOptions } from '../../serve.ts'
+import { sizeOf } from '../size-of.ts'
 import { type CommandContext, wholeNumber } from '../command-context.ts'
 import { serveUntilStopped } from '../open-server.ts'
 
@@ -24,6 +26,9 @@ interface ServeWords {
   tenantStreams?: string
   trustProxy?: string[]
   webhookAllow?: string[]
+  keepDays?: string
+  keepRuns?: string
+  keepBytes?: string
   warm: string
   drain: string
 }
@@ -72,6 +77,9 @@ export function registerServe(program: Command, context: CommandContext): void {
       'where webhooks may lead beside https; may be repeated',
       collect,
     )
+    .option('--keep-days <days>', 'remove ended runs that are older (default: none)')
+    .option('--keep-runs <count>', 'ended runs of each tenant at most (default: all)')
+    .option('--keep-bytes <size>', 'of the ended runs of each tenant at most, such as 50GB')
     .option('--warm <low:high>', 'sandboxes of each kind kept started, or 0 for none', '1:2')
     .option('--drain <duration>', 'time for runs to end after the first SIGTERM', '30s')
     .addHelpText('after', HELP)
@@ -104,6 +112,7 @@ async function serve(
     hookOrigins: (words.webhookAllow ?? []).map((text) => originOf('--webhook-allow', text)),
     hookAuthorities: undefined,
     internet: undefined,
+    retention: retentionOf(words),
     pool: marksOf(words.warm),
     drainMs: drainMs.data,
   })
@@ -122,6 +131,23 @@ function marksOf(text: string): { low: number; high: number } | undefined {
   throw new OpenExecError('bad_request', `Cannot use --warm "${text}": expected LOW:HIGH`, {
     hint: 'For example 1:2 keeps one or two of each kind; 0 keeps none',
   })
+}
+
+const DAY_MS = 86_400_000
+
+/** `undefined` where nothing is to be removed by itself. */
+function retentionOf({ keepDays, keepRuns, keepBytes }: ServeWords): ServeOptions['retention'] {
+  if ((keepDays ?? keepRuns ?? keepBytes) === undefined) return undefined
+  const days = countOf('--keep-days', keepDays)
+  return {
+    olderThanMs: days === undefined ? Number.MAX_SAFE_INTEGER : days * DAY_MS,
+    keep: 0,
+    maxRuns:
+      keepRuns === undefined
+        ? undefined
+        : wholeNumber('--keep-runs', keepRuns, { min: 1, max: 1_000_000 }),
+    maxBytes: keepBytes === undefined ? undefined : sizeOf('--keep-bytes', keepBytes),
+  }
 }
 
 function ratesOf(words: ServeWords): Partial<RateLimits> {
