@@ -107,8 +107,13 @@ function open(deps: UpgradeDeps, request: IncomingMessage, requestId: string): O
     const { after } = parseQuery(StreamAllQuery, query)
     return { caller, isAllowed, frames: (signal) => allFrames(runtime, { after, signal }) }
   }
-  const { after, live, output } = parseQuery(StreamQuery, query)
-  const wanted = { after, live: live === 'true', output: output === 'true' }
+  const { after, live, output, binary } = parseQuery(StreamQuery, query)
+  const wanted = {
+    after,
+    live: live === 'true',
+    output: output === 'true',
+    binary: binary === 'true',
+  }
   const { id } = runtime.find(decodeURIComponent(run))
   return { caller, isAllowed, frames: (signal) => runFrames(runtime, id, { ...wanted, signal }) }
 }

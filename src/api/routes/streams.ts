@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Runtime } from '../../runtime/index.ts'
+import { OpenExecError } from '../../schema/index.ts'
 import type { ApiEnv } from '../env.ts'
 import { ndjsonResponse, sseResponse } from '../stream/sse.ts'
 import { allFrames, runFrames } from '../stream/wire.ts'
@@ -12,6 +13,8 @@ export const StreamQuery = z.object({
   after: cursor.default(0),
   live: z.enum(['true', 'false']).default('true'),
   output: z.enum(['true', 'false']).default('true'),
+  /** Output as binary messages; over a WebSocket alone. */
+  binary: z.enum(['true', 'false']).optional(),
 })
 export const StreamAllQuery = z.object({
   /** `position` of the last event seen. */
@@ -24,12 +27,17 @@ export function streamRoutes({ runtime }: { runtime: Runtime }) {
   return new Hono<ApiEnv>()
     .get('/runs/:id/stream', ById, validate('query', StreamQuery), (c) => {
       const run = runtime.find(c.req.valid('param').id)
-      const { after, live, output } = c.req.valid('query')
+      const { after, live, output, binary } = c.req.valid('query')
+      if (binary === 'true')
+        throw new OpenExecError('bad_request', 'Cannot send bytes here: expected a WebSocket', {
+          details: { field: 'binary' },
+        })
       const stop = stopOf(c.req.raw)
       const frames = runFrames(runtime, run.id, {
         after: lastIdOf(c.req.raw) ?? after,
         live: live === 'true',
         output: output === 'true',
+        binary: false,
         signal: stop.signal,
       })
       const respond = wantsEvents(c.req.raw) ? sseResponse : ndjsonResponse

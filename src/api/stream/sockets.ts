@@ -38,9 +38,9 @@ export async function pump(socket: WebSocket, options: Pumped): Promise<void> {
   const stop = new AbortController()
   const watch = watchReader(socket, options, () => stop.abort())
   try {
-    for await (const { text } of options.frames(stop.signal)) {
+    for await (const { text, bytes } of options.frames(stop.signal)) {
       if (stop.signal.aborted) break
-      if (!(await sent(socket, text, options.times.sendMs))) {
+      if (!(await sent(socket, bytes ?? text, options.times.sendMs))) {
         socket.close(CLOSE.tooSlow, 'Nothing was read for too long')
         // A close that nobody reads ends nothing.
         socket.terminate()
@@ -60,11 +60,15 @@ export async function pump(socket: WebSocket, options: Pumped): Promise<void> {
 }
 
 /** False when it did not leave in time or the reader is gone. */
-async function sent(socket: WebSocket, text: string, limitMs: number): Promise<boolean> {
+async function sent(
+  socket: WebSocket,
+  message: string | Uint8Array,
+  limitMs: number,
+): Promise<boolean> {
   if (socket.readyState !== socket.OPEN) return false
   return await new Promise((resolve) => {
     const timer = setTimeout(() => resolve(false), limitMs)
-    socket.send(text, (error) => {
+    socket.send(message, (error) => {
       clearTimeout(timer)
       resolve(error === undefined || error === null)
     })

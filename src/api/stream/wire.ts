@@ -5,11 +5,13 @@
  */
 import type { Runtime, StreamFrame } from '../../runtime/index.ts'
 import type { RunId } from '../../schema/index.ts'
-import { wireFrameOf } from '../frames.ts'
+import { binaryFrameOf, wireFrameOf } from '../frames.ts'
 
 export interface SentFrame {
   type: StreamFrame['type']
   text: string
+  /** Sent instead of the text, where the reader asked for bytes. */
+  bytes?: Uint8Array
   /** Where a reader goes on that has seen this; `undefined` for frames that move nothing. */
   cursor: number | undefined
 }
@@ -18,6 +20,8 @@ export interface StreamRequest {
   after: number
   /** Whether output is wanted beside events. */
   output: boolean
+  /** Whether output comes as bytes. */
+  binary: boolean
   live: boolean
   signal: AbortSignal
 }
@@ -25,12 +29,16 @@ export interface StreamRequest {
 export async function* runFrames(
   runtime: Runtime,
   id: RunId,
-  { after, output, live, signal }: StreamRequest,
+  { after, output, binary, live, signal }: StreamRequest,
 ): AsyncGenerator<SentFrame> {
   const sent = attemptsBefore(runtime, id, after)
   for await (const frame of runtime.stream(id, { after, live, output, signal })) {
     if (frame.type === 'output' && sent.has(frame.step.split('.').slice(0, 2).join('.'))) continue
     const cursor = frame.type === 'event' ? frame.event.seq : undefined
+    if (binary && frame.type === 'output') {
+      yield { type: 'output', text: '', bytes: binaryFrameOf(frame), cursor }
+      continue
+    }
     yield { type: frame.type, text: JSON.stringify(wireFrameOf(frame)), cursor }
   }
 }
