@@ -13,13 +13,22 @@ import {
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
-import type { Gateway, Sandbox, Sandboxes, SandboxSpec, WarmSandbox } from '../sandbox/index.ts'
+import type {
+  Gateway,
+  RunSide,
+  Sandbox,
+  Sandboxes,
+  SandboxSpec,
+  WarmSandbox,
+} from '../sandbox/index.ts'
 import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
 import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
 export interface RunSandboxesDeps {
   sandboxes: Sandboxes
   gateway: Gateway
+  /** Secrets of the run, and by what the gateway stands in for hosts. */
+  side: RunSide
   state: State
   artifacts: Pick<Artifacts, 'put' | 'record'>
   policy: Policy
@@ -135,7 +144,7 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     const write = (events: readonly NewEvent[]) =>
       deps.state.transact((tx) => deps.append(tx, events))
-    const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, write })
+    const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
     return { id, stage: wish.stage, sandbox, egress }
   } catch (error) {
     // One that cannot be removed keeps its row, by which it is found later.

@@ -14,8 +14,9 @@ import {
 } from '../actions/index.ts'
 import { deniesRead } from '../policy/index.ts'
 import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '../schema/index.ts'
-import type { Gateway, Sandboxes } from '../sandbox/index.ts'
-import { listSandboxes, removeSandbox, type Db } from '../state/index.ts'
+import type { RunRedactors } from '../events/index.ts'
+import type { Gateway, RunSide, Sandboxes } from '../sandbox/index.ts'
+import type { Db } from '../state/index.ts'
 import {
   diskUsage,
   SNAPSHOT_LIMITS,
@@ -29,7 +30,10 @@ import type { Environment } from './engine.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import { describeProject, needsProject, readBaseText } from './plan-project.ts'
 import { performStage } from './perform-stage.ts'
+import { removeRemains } from './remove-remains.ts'
 import { openRunPlace } from './run-place.ts'
+import { openRunSide } from './run-side.ts'
+import type { SecretSources } from './secret-values.ts'
 import { createdEvent } from './workspace-event.ts'
 import type { StageDeps } from './stage-scope.ts'
 
@@ -44,10 +48,13 @@ export interface EnvironmentDeps extends Omit<
   | 'sandboxes'
   | 'startedAt'
   | 'model'
+  | 'redactor'
 > {
   workspaces: Workspaces
   sandboxes: Sandboxes
   gateway: Gateway
+  redactors: RunRedactors
+  secretSources: SecretSources
   /** Whom the workspace of a run belongs to inside. */
   userOf(id: RunId): { uid: number; gid: number }
   /** Throws `no_model_configured`. */
@@ -66,6 +73,7 @@ export async function openEnvironment(
   // Before anything is started: a run that cannot end well should not begin.
   if (frozen.plan.stages.some(({ type }) => type === 'agent'))
     await deps.modelOf(run, frozen.snapshot.model)
+  const side = await openRunSide(deps, { run, frozen }, signal)
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
   const place = await openRunPlace(deps, { run, frozen }, signal)
   const { source, slotDir } = place
@@ -99,7 +107,17 @@ export async function openEnvironment(
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
-    const opened = { run, frozen, workspace, source, append, tree, commits, warm: warm.claimed }
+    const opened = {
+      run,
+      frozen,
+      side,
+      workspace,
+      source,
+      append,
+      tree,
+      commits,
+      warm: warm.claimed,
+    }
     return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
   } catch (error) {
     await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.sandbox.close()])
@@ -108,20 +126,10 @@ export async function openEnvironment(
   }
 }
 
-/** The sandbox of a process that died goes before another one of the same run comes. */
-async function removeRemains(
-  { sandboxes, state }: EnvironmentDeps,
-  id: RunId,
-  signal: AbortSignal,
-): Promise<void> {
-  await sandboxes.reap(({ run }) => run !== id, { signal })
-  for (const sandbox of listSandboxes(state.db))
-    if (sandbox.runId === id) removeSandbox(state.db, sandbox.id)
-}
-
 export interface Opened {
   run: Run
   frozen: FrozenRun
+  side: RunSide
   workspace: Workspace
   source: Source
   append(tx: Db, events: readonly NewEvent[]): void
@@ -145,6 +153,7 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     policyHash,
     project,
     tree,
+    redactor: deps.redactors.of(run.id),
     sandboxes: touching(sandboxes, opened),
     model: () => deps.modelOf(run, frozen.snapshot.model),
     startedAt: performance.now(),
@@ -211,6 +220,7 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
     append,
     sandboxes: deps.sandboxes,
     gateway: deps.gateway,
+    side: opened.side,
     policy: frozen.policy,
     runId: run.id,
     place: {

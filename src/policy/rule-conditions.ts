@@ -57,6 +57,8 @@ const CONDITIONS: Readonly<Record<Condition, (facts: Facts) => boolean>> = {
   host_not_listed: (facts) => !isListed(facts),
   host_denied: ({ compiled, target }) =>
     target !== undefined && compiled.deny.some((p) => matchesHost(p, target, 'any_port')),
+  secret_bound: ({ policy, request: { resource } }) =>
+    resource.kind === 'name' && policy.secrets.some(({ name }) => name === resource.name),
   path_outside: ({ path }) => path === 'outside',
   path_git_metadata: (facts) => insideAnd(facts, touchesGitMetadata),
   path_deny_read: (facts) => insideAnd(facts, facts.compiled.paths.deny_read.loosely),

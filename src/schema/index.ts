@@ -72,6 +72,7 @@ export {
   Isolation,
   Level,
   NetworkEntry,
+  OperatorSecret,
   PolicyDecision,
   PolicyFile,
   PolicyLimits,
@@ -81,6 +82,7 @@ export {
   Resource,
   SandboxMode,
   SecretBinding,
+  SecretEntry,
 } from './policy.ts'
 export type { Clock, IdPrefix, Log, NewId } from './ports.ts'
 export { ProjectConfig } from './project.ts'
