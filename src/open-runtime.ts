@@ -1,7 +1,13 @@
 /** Builds everything that belongs to one state directory: state, timeline, artifacts, engine, runtime. */
 import { join } from 'node:path'
 import { createArtifacts } from './artifacts/index.ts'
-import { createEngine, type Engine, type EnvironmentDeps, loadRun, presetHosts } from './blueprint/index.ts'
+import {
+  createEngine,
+  type Engine,
+  type EnvironmentDeps,
+  loadRun,
+  presetHosts,
+} from './blueprint/index.ts'
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
 import { type Config, ownSecrets } from './config.ts'
 import type { ContextPacks } from './context/index.ts'
@@ -63,11 +69,14 @@ export function openRuntime(
         callsBefore: countEvents(state.db, run.id, 'model_invocation'),
       }),
   }
-  const engine = forgetful(redactors, createEngine({
-    ...base,
-    load: (run) => loadRun(environment, run),
-    watch: (id, until) => executionSignal({ state, now }, id, until),
-  }))
+  const engine = forgetful(
+    redactors,
+    createEngine({
+      ...base,
+      load: (run) => loadRun(environment, run),
+      watch: (id, until) => executionSignal({ state, now }, id, until),
+    }),
+  )
   const checkModelScript = async (scriptFile: string) =>
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const keepSource = sources.keep

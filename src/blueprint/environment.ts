@@ -14,7 +14,6 @@ import {
 } from '../actions/index.ts'
 import { deniesRead } from '../policy/index.ts'
 import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '../schema/index.ts'
-import type { RunRedactors } from '../events/index.ts'
 import type { Gateway, RunSide, Sandboxes } from '../sandbox/index.ts'
 import type { Db } from '../state/index.ts'
 import {
@@ -32,13 +31,11 @@ import { describeProject, needsProject, readBaseText } from './plan-project.ts'
 import { performStage } from './perform-stage.ts'
 import { removeRemains } from './remove-remains.ts'
 import { openRunPlace } from './run-place.ts'
-import { openRunSide } from './run-side.ts'
-import type { SecretSources } from './secret-values.ts'
+import { openRunSide, type RunSideDeps } from './run-side.ts'
 import { createdEvent } from './workspace-event.ts'
 import type { StageDeps } from './stage-scope.ts'
 
-export interface EnvironmentDeps extends Omit<
-  StageDeps,
+type OwnToRun =
   | 'run'
   | 'plan'
   | 'policy'
@@ -49,12 +46,11 @@ export interface EnvironmentDeps extends Omit<
   | 'startedAt'
   | 'model'
   | 'redactor'
-> {
+
+export interface EnvironmentDeps extends Omit<StageDeps, OwnToRun>, RunSideDeps {
   workspaces: Workspaces
   sandboxes: Sandboxes
   gateway: Gateway
-  redactors: RunRedactors
-  secretSources: SecretSources
   /** Whom the workspace of a run belongs to inside. */
   userOf(id: RunId): { uid: number; gid: number }
   /** Throws `no_model_configured`. */
@@ -107,18 +103,8 @@ export async function openEnvironment(
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
-    const opened = {
-      run,
-      frozen,
-      side,
-      workspace,
-      source,
-      append,
-      tree,
-      commits,
-      warm: warm.claimed,
-    }
-    return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
+    const opened = { run, frozen, side, workspace, source, append, tree, commits }
+    return assemble(deps, { ...opened, warm: warm.claimed, project: project ?? NO_PROJECT })
   } catch (error) {
     await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.sandbox.close()])
     await workspaces.remove(slotDir)

@@ -12,4 +12,3 @@ export async function removeRemains(
   for (const sandbox of listSandboxes(state.db))
     if (sandbox.runId === id) removeSandbox(state.db, sandbox.id)
 }
-
