@@ -1,7 +1,7 @@
 /** Whatever the value, and however a stream is cut, none of its twelve encodings comes through. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { shapesOf } from '../../test/helpers/secret-shapes.ts'
+import { encodingsOf, shapesOf } from '../../test/helpers/secret-shapes.ts'
 import { createRedactor } from './redact.ts'
 
 /** As varied as what people have for secrets; eight blanks are found in many places. */
@@ -23,10 +23,10 @@ const input = fc.record({
 test('stream() and mask() let no encoding of a value through, however it is cut', () => {
   fc.assert(
     fc.property(input, ({ value, which, noise: between, places }) => {
-      const shapes = shapesOf(value)
+      const [shapes, encodings] = [shapesOf(value), encodingsOf(value)]
       const parts = which.flatMap((one, i) => [
         Buffer.from(between[i] ?? []),
-        shapes[one % shapes.length] ?? Buffer.alloc(0),
+        encodings[one % encodings.length] ?? Buffer.alloc(0),
       ])
       const bytes = Buffer.concat(parts)
       const redactor = createRedactor([{ name: 'S', value }])

@@ -1,11 +1,24 @@
 /** A value in twelve encodings, written down apart from the code that looks for them. */
+
+/** What must be found nowhere: of base64, what is the same whatever stands before and behind. */
 export function shapesOf(value: string): Buffer[] {
+  return written(
+    value,
+    base64Groups(value).map((whole, i) => whole.slice(i === 0 ? 0 : 4, -4)),
+  )
+}
+
+/** What a program may print. */
+export function encodingsOf(value: string): Buffer[] {
+  return written(value, base64Groups(value))
+}
+
+function base64Groups(value: string): string[] {
+  return ['', 'a', 'ab'].map((before) => Buffer.from(before + value).toString('base64'))
+}
+
+function written(value: string, groups: readonly string[]): Buffer[] {
   const bytes = Buffer.from(value)
-  const groups = ['', 'a', 'ab'].map((before) => {
-    const whole = Buffer.from(before + value).toString('base64')
-    // What is the same whatever stands before and behind.
-    return whole.slice(before.length === 0 ? 0 : 4, -4)
-  })
   const percent = [...bytes].map((byte) => {
     const one = String.fromCharCode(byte)
     return /[A-Za-z0-9\-._~]/.test(one) ? one : `%${byte.toString(16).padStart(2, '0')}`
