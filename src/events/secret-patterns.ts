@@ -94,6 +94,7 @@ function percentEncoded(bytes: Buffer, kept: RegExp): string {
 const HTML: readonly Readonly<Record<string, string>>[] = [
   { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' },
   { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#x27;' },
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' },
   { '&': '&amp;', '<': '&lt;', '>': '&gt;' },
 ]
 
