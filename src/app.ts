@@ -28,6 +28,7 @@ import { localEndpoint } from './router/index.ts'
 import { createSandboxes, findEngine, type Internet, type Sandboxes } from './sandbox/index.ts'
 import { DEFAULT_TENANT, type Log, OpenExecError, type Run, RunRequest } from './schema/index.ts'
 import { createWorkspaces } from './workspace/index.ts'
+import { withoutSecrets } from './quiet-log.ts'
 import { poolOf } from './warm-slots.ts'
 
 export interface AppOptions {
@@ -62,9 +63,9 @@ const SHIPPED_BLUEPRINTS = fileURLToPath(new URL('../blueprints/', import.meta.u
  * `state_too_new` or `state_corrupt`. The engine is only looked for when it is needed.
  */
 export function openApp(options: AppOptions): App {
-  const { log } = options
   const program = openProgram(options)
   const { opened } = program
+  const log = withoutSecrets(options.log, (text) => opened?.deps.redact(text) ?? text)
   const running = new Set<Promise<unknown>>()
   const track = trackWork(running, (error) => tell(log, error))
   const tidying = new AbortController()
@@ -111,7 +112,9 @@ export function openApp(options: AppOptions): App {
 
 /** Throws as `openApp()` does. */
 export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Program {
-  const { config, stateDir, log, pool: pooled } = options
+  const { config, stateDir, pool: pooled } = options
+  let opened: OpenedRuntime | undefined
+  const log = withoutSecrets(options.log, (text) => opened?.deps.redact(text) ?? text)
   const now = Date.now
   const newId = createNewId()
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
@@ -137,7 +140,7 @@ export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Pro
   const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
   const packs = createContextPacks({ indexFile })
   const shared = { sandboxes, workspaces, blueprints, models, packs, now, newId }
-  const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
+  opened = root === undefined ? undefined : openRuntime({ ...options, log }, { ...shared, root })
   const catalog = createCatalog({
     ...shared,
     gitVersion: (signal) => workspaces.checkGit(signal),

@@ -216,6 +216,7 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
           complete: receipt.complete,
           degraded: receipt.degraded,
           missing: missing.map(({ guarantee }) => guarantee),
+          ...secretsOf(deps.policy),
         },
         volatile: {
           sandbox: id,
@@ -226,6 +227,12 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
       },
     ])
   })
+}
+
+/** What the gateway attaches for this sandbox, and where; names alone. */
+function secretsOf({ secrets }: Policy): { secrets?: { name: string; hosts: string[] }[] } {
+  if (secrets.length === 0) return {}
+  return { secrets: secrets.map(({ name, hosts }) => ({ name, hosts: [...hosts] })) }
 }
 
 function tellRemoved(deps: RunSandboxesDeps, { id, stage }: Open, tookMs: number): void {

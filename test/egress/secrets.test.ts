@@ -59,6 +59,8 @@ describe('runs with secrets', () => {
       .filter(({ type }) => type === 'egress')
       .map(({ payload }) => [payload['host'], payload['rule'], payload['secrets']])
     expect(told).toContainEqual(['bank.test', 'network.allow: bank.test', ['BANK']])
+    const receipt = ended.events.find(({ type }) => type === 'sandbox_receipt')
+    expect(receipt?.payload['secrets']).toEqual([{ name: 'BANK', hosts: ['bank.test'] }])
     expect(told).toContainEqual(['other.test', 'builtin:secret-elsewhere', undefined])
     expect(told).toContainEqual(['bank.test', 'builtin:secret-placement', undefined])
     expect(told).toContainEqual(['bank.test', 'builtin:tls-distrust', undefined])
