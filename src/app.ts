@@ -113,8 +113,8 @@ export function openApp(options: AppOptions): App {
 /** Throws as `openApp()` does. */
 export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Program {
   const { config, stateDir, pool: pooled } = options
-  let opened: OpenedRuntime | undefined
-  const log = withoutSecrets(options.log, (text) => opened?.deps.redact(text) ?? text)
+  const known = { redact: (text: string) => text }
+  const log = withoutSecrets(options.log, (text) => known.redact(text))
   const now = Date.now
   const newId = createNewId()
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
@@ -140,7 +140,9 @@ export function openProgram(options: Omit<AppOptions, 'signal' | 'detach'>): Pro
   const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
   const packs = createContextPacks({ indexFile })
   const shared = { sandboxes, workspaces, blueprints, models, packs, now, newId }
-  opened = root === undefined ? undefined : openRuntime({ ...options, log }, { ...shared, root })
+  const opened =
+    root === undefined ? undefined : openRuntime({ ...options, log }, { ...shared, root })
+  if (opened !== undefined) known.redact = opened.deps.redact
   const catalog = createCatalog({
     ...shared,
     gitVersion: (signal) => workspaces.checkGit(signal),

@@ -191,6 +191,7 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
   const { id, sandbox, asked, tookMs } = opened
   const { receipt } = sandbox
   const { stage, mode } = asked.wish
+  const bound = deps.policy.secrets.map(({ name, hosts }) => ({ name, hosts }))
   const text = `${JSON.stringify(receipt, undefined, 2)}\n`
   const blob = await deps.artifacts.put(Buffer.from(text))
   const missing = receipt.items.filter(({ status }) => status === 'missing')
@@ -216,7 +217,8 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
           complete: receipt.complete,
           degraded: receipt.degraded,
           missing: missing.map(({ guarantee }) => guarantee),
-          ...secretsOf(deps.policy),
+          // What the gateway attaches, and where; names alone.
+          ...(bound.length > 0 && { secrets: bound }),
         },
         volatile: {
           sandbox: id,
@@ -227,12 +229,6 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
       },
     ])
   })
-}
-
-/** What the gateway attaches for this sandbox, and where; names alone. */
-function secretsOf({ secrets }: Policy): { secrets?: { name: string; hosts: string[] }[] } {
-  if (secrets.length === 0) return {}
-  return { secrets: secrets.map(({ name, hosts }) => ({ name, hosts: [...hosts] })) }
 }
 
 function tellRemoved(deps: RunSandboxesDeps, { id, stage }: Open, tookMs: number): void {
