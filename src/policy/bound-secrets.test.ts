@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { secretsFor, seenNames, mustSee } from './bound-secrets.ts'
+import { explainPolicy } from './explain.ts'
 import { decideNetwork, networkList } from './network.ts'
 import { readPolicy } from './read-policy.ts'
 
@@ -50,4 +51,18 @@ test('mustSee() holds for secrets and conditions, and never for addresses', () =
 
 test('seenNames() names what an authority may have to sign for', () => {
   expect(seenNames(POLICY)).toEqual(['a.test', 'b.test', 'd.test'])
+})
+
+test('explainPolicy() names secrets and hosts, and what decides over them', () => {
+  const options = { runtimes: ['runc'], network: undefined, omitsDeniedPaths: true }
+  const { secrets, capabilities } = explainPolicy(POLICY, 'workspace_write', options)
+  expect(secrets).toEqual([
+    'A (from env) to a.test in header X',
+    'B (from env) to *.b.test in header X, also outside of TLS',
+  ])
+  expect(capabilities.find(({ capability }) => capability === 'secret_read')).toMatchObject({
+    decision: 'allow',
+    rules: ['builtin:secret'],
+    conditional: ['none'],
+  })
 })
