@@ -29,6 +29,7 @@ import { localEndpoint } from './router/index.ts'
 import { createSandboxes, findEngine, type Internet, type Sandboxes } from './sandbox/index.ts'
 import { DEFAULT_TENANT, type Log, OpenExecError, type Run, RunRequest } from './schema/index.ts'
 import { createWorkspaces } from './workspace/index.ts'
+import { withoutSecrets } from './quiet-log.ts'
 import { poolOf } from './warm-slots.ts'
 
 export interface AppOptions {
@@ -63,13 +64,13 @@ const SHIPPED_BLUEPRINTS = fileURLToPath(new URL('../blueprints/', import.meta.u
  * `state_too_new` or `state_corrupt`. The engine is only looked for when it is needed.
  */
 export function openApp(options: AppOptions): App {
-  const { log } = options
   const pooled = options.pool !== undefined
   const program = openProgram({
     ...options,
     startsAtOnce: options.detach === undefined && !pooled,
   })
   const { opened } = program
+  const log = withoutSecrets(options.log, (text) => opened?.deps.redact(text) ?? text)
   const running = new Set<Promise<unknown>>()
   const track = trackWork(running, (error) => tell(log, error))
   const tidying = new AbortController()
@@ -122,7 +123,9 @@ export function openApp(options: AppOptions): App {
 export function openProgram(
   options: Omit<AppOptions, 'signal' | 'detach'> & { startsAtOnce?: boolean },
 ): Program {
-  const { config, stateDir, log, pool: pooled } = options
+  const { config, stateDir, pool: pooled } = options
+  const known = { redact: (text: string) => text }
+  const log = withoutSecrets(options.log, (text) => known.redact(text))
   const now = Date.now
   const newId = createNewId()
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
@@ -148,7 +151,9 @@ export function openProgram(
   const indexFile = root === undefined ? ':memory:' : join(root, 'context-index.db')
   const packs = createContextPacks({ indexFile })
   const shared = { sandboxes, workspaces, blueprints, models, packs, now, newId }
-  const opened = root === undefined ? undefined : openRuntime(options, { ...shared, root })
+  const opened =
+    root === undefined ? undefined : openRuntime({ ...options, log }, { ...shared, root })
+  if (opened !== undefined) known.redact = opened.deps.redact
   const catalog = createCatalog({
     ...shared,
     gitVersion: (signal) => workspaces.checkGit(signal),

@@ -46,6 +46,8 @@ export interface Config {
   presets: PresetSources
   /** Where programs such as git are looked for. */
   path: string
+  /** A variable that a policy's secret names; read when a run begins. */
+  variable: (name: string) => string | undefined
   /** Colour and live progress are for people at a terminal. */
   colour: boolean
   ci: boolean
@@ -100,6 +102,7 @@ export function readConfig(
       go: env['GOPROXY'],
     }),
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    variable: (name) => env[name],
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',
     ci: env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false',
   }
@@ -118,9 +121,9 @@ function filled(text: string | undefined): string | undefined {
 /** Too short ones stand everywhere, and no provider gives any out. */
 const KEY_CHARS_MIN = 8
 
-/** Keys of models are taken out of everything that is recorded. */
-export function modelKeys({ models }: Config): { name: string; value: string }[] {
-  return [models.anthropicKey, models.openaiKey, models.ownKey].flatMap((value) =>
-    value === undefined || value.length < KEY_CHARS_MIN ? [] : [{ name: 'model_key', value }],
+/** Keys of models and the token of a server are taken out of everything that is recorded. */
+export function ownSecrets({ models, token }: Config): { name: string; value: string }[] {
+  return [models.anthropicKey, models.openaiKey, models.ownKey, token].flatMap((value) =>
+    value === undefined || value.length < KEY_CHARS_MIN ? [] : [{ name: 'own', value }],
   )
 }

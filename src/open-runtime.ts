@@ -1,12 +1,18 @@
 /** Builds everything that belongs to one state directory: state, timeline, artifacts, engine, runtime. */
 import { join } from 'node:path'
 import { createArtifacts } from './artifacts/index.ts'
-import { createEngine, type EnvironmentDeps, loadRun, presetHosts } from './blueprint/index.ts'
+import {
+  createEngine,
+  type Engine,
+  type EnvironmentDeps,
+  loadRun,
+  presetHosts,
+} from './blueprint/index.ts'
 import { createCache, DEFAULT_CACHE_LIMITS } from './cache/index.ts'
-import { type Config, modelKeys } from './config.ts'
+import { type Config, ownSecrets } from './config.ts'
 import type { ContextPacks } from './context/index.ts'
-import { createRedactor, createTimeline } from './events/index.ts'
-import { type Models, selectModel } from './model/index.ts'
+import { createRunRedactors, createTimeline, type RunRedactors } from './events/index.ts'
+import { type Models, readOperatorSecrets, selectModel } from './model/index.ts'
 import type { OpenedRuntime } from './program.ts'
 import {
   type createCatalog,
@@ -19,7 +25,7 @@ import {
   runtimesByTenant,
   userFor,
 } from './runtime/index.ts'
-import { createGateway, INTERNET, type Internet, type Sandboxes } from './sandbox/index.ts'
+import { createGateway, type Internet, machineInternet, type Sandboxes } from './sandbox/index.ts'
 import type { Log, RunId } from './schema/index.ts'
 import { countEvents, openState, type State } from './state/index.ts'
 import type { Workspaces } from './workspace/index.ts'
@@ -42,32 +48,36 @@ export function openRuntime(
     log,
     config,
     startsAtOnce = false,
-    internet = INTERNET,
+    internet,
   }: { log: Log; config: Config; startsAtOnce?: boolean; internet?: Internet },
   shared: Shared,
 ): OpenedRuntime {
   const { root, now, newId, models } = shared
   const state = openState({ file: join(root, 'openexec.db') })
-  const redactor = createRedactor(modelKeys(config))
-  const redact = (text: string) => redactor.text(text)
+  const redactors = createRunRedactors(ownSecrets(config))
+  const redact = (text: string) => redactors.text(text)
   const mirror = { runsDir: join(root, 'runs'), log }
-  const timeline = createTimeline({ state, now, redactorOf: () => redactor, mirror })
+  const timeline = createTimeline({ state, now, redactorOf: redactors.of, mirror })
   const artifacts = createArtifacts({ state, root, now, newId, log })
   const cache = createCache({ state, now, limits: DEFAULT_CACHE_LIMITS })
-  const base = { ...shared, state, timeline, artifacts, cache, redactor, redact }
+  const secretSources = secretSourcesOf(config)
+  const base = { ...shared, state, timeline, artifacts, cache, redactors, redact, secretSources }
   const seen = createHandover()
   const environment: EnvironmentDeps = {
     ...base,
-    gateway: createGateway(internet),
+    gateway: createGateway(internet ?? machineInternet(config.certificates)),
     userOf: userFor,
     takeSeen: seen.take,
     modelOf: modelOf(models, state),
   }
-  const engine = createEngine({
-    ...base,
-    load: (run) => loadRun(environment, run),
-    watch: (id, until) => executionSignal({ state, now }, id, until),
-  })
+  const engine = forgetful(
+    redactors,
+    createEngine({
+      ...base,
+      load: (run) => loadRun(environment, run),
+      watch: (id, until) => executionSignal({ state, now }, id, until),
+    }),
+  )
   const checkModelScript = async (scriptFile: string) =>
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const presets = () => presetHosts(config.presets)
@@ -103,4 +113,25 @@ function modelOf(models: Models, state: State): EnvironmentDeps['modelOf'] {
       scriptFile: run.request.modelScript,
       callsBefore: countEvents(state.db, run.id, 'model_invocation'),
     })
+}
+
+/** Values of secrets go when the run is over here. */
+function forgetful(redactors: RunRedactors, engine: Engine): Engine {
+  return {
+    async executeRun(id, caller) {
+      try {
+        return await engine.executeRun(id, caller)
+      } finally {
+        redactors.forget(id)
+      }
+    },
+  }
+}
+
+function secretSourcesOf(config: Config): EnvironmentDeps['secretSources'] {
+  return {
+    variable: config.variable,
+    commandEnv: { PATH: config.path, HOME: config.presets.home },
+    declared: () => readOperatorSecrets(config.operatorFile),
+  }
 }

@@ -10,7 +10,7 @@ import {
 import { openProgram } from './app.ts'
 import { poolFigures, readiness, version } from './serve-health.ts'
 import { type Background, startBackground } from './serve-background.ts'
-import { INTERNET, type Internet } from './sandbox/index.ts'
+import { type Internet, machineInternet } from './sandbox/index.ts'
 import type { Config } from './config.ts'
 import type { OpenedRuntime, Program } from './program.ts'
 import {
@@ -74,8 +74,15 @@ const STREAMS_MAX = 2_000
  * database is damaged, and as `openApp()` does.
  */
 export async function openServer(options: ServeOptions): Promise<Serving> {
-  const { config, stateDir, log, pool, internet = INTERNET } = options
-  const program = openProgram({ config, stateDir, cwd: '/', log, pool, internet })
+  const { config, stateDir, log, pool, internet } = options
+  const program = openProgram({
+    config,
+    stateDir,
+    cwd: '/',
+    log,
+    pool,
+    ...(internet && { internet }),
+  })
   const { opened } = program
   if (opened === undefined) throw new Error('Cannot serve without a state directory')
   try {
@@ -105,7 +112,7 @@ async function serve(
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
   const background = startBackground(
     { opened, service },
-    { ...options, internet: options.internet ?? INTERNET },
+    { ...options, internet: options.internet ?? machineInternet(options.config.certificates) },
   )
   const server = await startListening(options, { program, opened, service, background }).catch(
     async (error: unknown) => {

@@ -9,6 +9,7 @@ const RECORD: EgressRecord = {
   port: 443,
   outcome: 'allowed',
   rule: 'network.allow: a.test',
+  secrets: [],
   reason: '',
   remedy: '',
   bytesOut: 1,

@@ -13,13 +13,15 @@ import {
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
-import type { Gateway, Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
+import type { Gateway, RunSide, Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
 import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
 import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
 export interface RunSandboxesDeps {
   sandboxes: Sandboxes
   gateway: Gateway
+  /** Secrets of the run, and by what the gateway stands in for hosts. */
+  side: RunSide
   state: State
   artifacts: Pick<Artifacts, 'put' | 'record'>
   policy: Policy
@@ -148,7 +150,7 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     const write = (events: readonly NewEvent[]) =>
       deps.state.transact((tx) => deps.append(tx, events))
-    const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, write })
+    const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
     return { id, stage: wish.stage, sandbox, egress }
   } catch (error) {
     // One that cannot be removed keeps its row, by which it is found later.
@@ -195,6 +197,7 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
   const { id, sandbox, asked, tookMs } = opened
   const { receipt } = sandbox
   const { stage, mode } = asked.wish
+  const bound = deps.policy.secrets.map(({ name, hosts }) => ({ name, hosts }))
   const text = `${JSON.stringify(receipt, undefined, 2)}\n`
   const blob = await deps.artifacts.put(Buffer.from(text))
   const missing = receipt.items.filter(({ status }) => status === 'missing')
@@ -220,6 +223,8 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
           complete: receipt.complete,
           degraded: receipt.degraded,
           missing: missing.map(({ guarantee }) => guarantee),
+          // What the gateway attaches, and where; names alone.
+          ...(bound.length > 0 && { secrets: bound }),
         },
         volatile: {
           sandbox: id,

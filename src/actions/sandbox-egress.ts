@@ -1,8 +1,9 @@
 /** The door of one sandbox of a run: opened when a stage first may reach something, told in events. */
 import type { NetworkList } from '../policy/index.ts'
 import { type NewEvent, OpenExecError } from '../schema/index.ts'
-import type { EgressDoor, Gateway, Sandbox } from '../sandbox/index.ts'
+import type { EgressDoor, Gateway, RunSide, Sandbox } from '../sandbox/index.ts'
 import { createEgressLog } from './egress-log.ts'
+import { trustIn } from './sandbox-trust.ts'
 
 export interface SandboxEgress {
   /** The sandbox as a stage sees it. Throws with reason `network_unavailable`. */
@@ -16,7 +17,11 @@ const SETTLE_MS = 500
 
 export function createSandboxEgress(
   sandbox: Sandbox,
-  { gateway, write }: { gateway: Gateway; write(events: readonly NewEvent[]): void },
+  {
+    gateway,
+    side,
+    write,
+  }: { gateway: Gateway; side: RunSide; write(events: readonly NewEvent[]): void },
 ): SandboxEgress {
   const log = createEgressLog()
   let door: EgressDoor | undefined
@@ -30,11 +35,13 @@ export function createSandboxEgress(
     async use(list) {
       if (door === undefined && list.hosts.length === 0) return sandbox
       if (door === undefined) {
-        door = gateway.door(log.add)
+        door = gateway.door(side, log.add)
         await openIn(sandbox, door)
       }
+      // Anew for each stage: what the one before did to its files is not passed on.
+      const env = await trustIn(sandbox, side)
       door.use(list)
-      return recorded(sandbox, flush)
+      return recorded(sandbox, { env, flush })
     },
     async end() {
       door?.use(undefined)
@@ -57,13 +64,16 @@ async function openIn(sandbox: Sandbox, door: EgressDoor): Promise<void> {
 }
 
 /** Writes what a command wanted of the network when it has ended, whatever way. */
-function recorded(sandbox: Sandbox, flush: () => Promise<void>): Sandbox {
+function recorded(
+  sandbox: Sandbox,
+  { env, flush }: { env: Readonly<Record<string, string>>; flush(): Promise<void> },
+): Sandbox {
   return {
     id: sandbox.id,
     receipt: sandbox.receipt,
     async exec(request) {
       try {
-        return await sandbox.exec(request)
+        return await sandbox.exec({ ...request, env: { ...env, ...request.env } })
       } finally {
         await flush()
       }

@@ -14,8 +14,8 @@ import {
 } from '../actions/index.ts'
 import { deniesRead } from '../policy/index.ts'
 import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '../schema/index.ts'
-import type { Gateway, Sandboxes } from '../sandbox/index.ts'
-import { listSandboxes, removeSandbox, type Db } from '../state/index.ts'
+import type { Gateway, RunSide, Sandboxes } from '../sandbox/index.ts'
+import type { Db } from '../state/index.ts'
 import {
   slotUsage,
   SNAPSHOT_LIMITS,
@@ -30,13 +30,14 @@ import type { FrozenRun } from './frozen-run.ts'
 import type { HeadStart } from './head-start.ts'
 import { describeProject, needsProject, readBaseText } from './plan-project.ts'
 import { performStage } from './perform-stage.ts'
+import { removeRemains } from './remove-remains.ts'
 import { openRunPlace } from './run-place.ts'
+import { openRunSide, type RunSideDeps } from './run-side.ts'
 import { touching } from './touching-sandboxes.ts'
 import { createdEvent } from './workspace-event.ts'
 import type { StageDeps } from './stage-scope.ts'
 
-export interface EnvironmentDeps extends Omit<
-  StageDeps,
+type OwnToRun =
   | 'run'
   | 'plan'
   | 'policy'
@@ -46,7 +47,9 @@ export interface EnvironmentDeps extends Omit<
   | 'sandboxes'
   | 'startedAt'
   | 'model'
-> {
+  | 'redactor'
+
+export interface EnvironmentDeps extends Omit<StageDeps, OwnToRun>, RunSideDeps {
   workspaces: Workspaces
   sandboxes: Sandboxes
   gateway: Gateway
@@ -90,6 +93,7 @@ async function openWith(
   // Before anything is started: a run that cannot end well should not begin.
   if (frozen.plan.stages.some(({ type }) => type === 'agent'))
     await deps.modelOf(run, frozen.snapshot.model)
+  const side = await openRunSide(deps, { run, frozen }, signal)
   if (run.startedAt !== undefined) await removeRemains(deps, run.id, signal)
   const place = await openRunPlace(deps, { run, frozen, seen, isMade: head !== undefined }, signal)
   const { source, slotDir } = place
@@ -123,8 +127,8 @@ async function openWith(
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
-    const opened = { run, frozen, workspace, source, append, tree, commits, early: warm.claimed }
-    return assemble(deps, { ...opened, project: project ?? NO_PROJECT })
+    const opened = { run, frozen, side, workspace, source, append, tree, commits }
+    return assemble(deps, { ...opened, early: warm.claimed, project: project ?? NO_PROJECT })
   } catch (error) {
     await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.close()])
     await workspaces.remove(slotDir)
@@ -132,20 +136,10 @@ async function openWith(
   }
 }
 
-/** The sandbox of a process that died goes before another one of the same run comes. */
-async function removeRemains(
-  { sandboxes, state }: EnvironmentDeps,
-  id: RunId,
-  signal: AbortSignal,
-): Promise<void> {
-  await sandboxes.reap(({ run }) => run !== id, { signal })
-  for (const sandbox of listSandboxes(state.db))
-    if (sandbox.runId === id) removeSandbox(state.db, sandbox.id)
-}
-
 export interface Opened {
   run: Run
   frozen: FrozenRun
+  side: RunSide
   workspace: Workspace
   source: Source
   append(tx: Db, events: readonly NewEvent[]): void
@@ -168,6 +162,7 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     policyHash,
     project,
     tree,
+    redactor: deps.redactors.of(run.id),
     sandboxes: touching(sandboxes, { tree, workspace }),
     model: () => deps.modelOf(run, frozen.snapshot.model),
     startedAt: performance.now(),
@@ -221,6 +216,7 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
     append,
     sandboxes: deps.sandboxes,
     gateway: deps.gateway,
+    side: opened.side,
     policy: frozen.policy,
     runId: run.id,
     place: {

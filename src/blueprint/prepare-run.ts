@@ -8,13 +8,21 @@ import { NO_PROJECT } from '../actions/index.ts'
 import {
   compileConfinement,
   expandPresets,
+  expandSecrets,
   overridePolicy,
   type Policy,
   policySnapshot,
   type PresetHosts,
   stageMode,
 } from '../policy/index.ts'
-import { type ModelChoice, OpenExecError, type RunId, type RunRequest } from '../schema/index.ts'
+import {
+  DEFAULT_TENANT,
+  type ModelChoice,
+  OpenExecError,
+  type RunId,
+  type RunRequest,
+  type Tenant,
+} from '../schema/index.ts'
 import type { ModelWish } from '../model/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
 import { routeRequest } from '../router/index.ts'
@@ -26,6 +34,8 @@ import { type HeadStart, type HeadStartDeps, startAhead } from './head-start.ts'
 import { plainText } from './plain-text.ts'
 import { needsProject } from './plan-project.ts'
 import { POLICY_FILE, policyFrom } from './policy-file.ts'
+import { refuseValues } from './refuse-values.ts'
+import { type SecretSources, secretValues } from './secret-values.ts'
 import { describePrices, describeTools } from './program-facts.ts'
 import { projectOf } from './project-of.ts'
 import { modelNotices, sourceNotices } from './run-notices.ts'
@@ -41,6 +51,8 @@ export interface PrepareDeps {
   chooseModel(wish: ModelWish, signal: AbortSignal): Promise<ModelChoice | undefined>
   /** Hosts that this machine is configured for. */
   presets(): PresetHosts
+  secretSources: SecretSources
+  tenant: Tenant
 }
 
 export interface PreparedRun extends FrozenRun {
@@ -102,8 +114,9 @@ async function frameOf(
   signal: AbortSignal,
 ) {
   const { root, objectDirs } = await deps.workspaces.locate(request.repo, signal)
-  const policy = withPresets(deps, policyOf(request, root))
+  const policy = withSecrets(deps, request, withPresets(deps, policyOf(request, root)))
   const plan = planWithModes(shipped, policy)
+  await refuseSecrets(deps, { request, policy }, signal)
   const { runtimes } = await facts
   refuseUnsupported(runtimes, { policy, plan })
   await known
@@ -195,14 +208,6 @@ function chooseBlueprint(
 /** The file that was named, else the one in the checkout if it only narrows, else the built-in. */
 function policyOf(request: RunRequest, root: string): Policy {
   const base = policyFrom({ named: request.policyFile, found: join(root, POLICY_FILE) })
-  if (base.secrets.length > 0)
-    throw new OpenExecError(
-      'confinement_unsupported',
-      `Cannot give secrets to the run: ${base.secrets.map(({ name }) => name).join(', ')}`,
-      {
-        hint: 'Nothing attaches secrets to network requests yet: remove them from the policy',
-      },
-    )
   const { sandbox, timeoutMs } = request
   return overridePolicy(base, { from: 'operator', sandbox, timeoutMs })
 }
@@ -210,6 +215,31 @@ function policyOf(request: RunRequest, root: string): Policy {
 /** The machine is asked only where the policy wants to know. */
 function withPresets({ presets }: PrepareDeps, policy: Policy): Policy {
   return policy.network.presets.length === 0 ? policy : expandPresets(policy, presets())
+}
+
+/** Who names sources of values is looked at before anything of them. */
+function withSecrets(
+  { tenant, secretSources }: PrepareDeps,
+  { declaredSecretsOnly: declaredOnly = false }: RunRequest,
+  policy: Policy,
+): Policy {
+  const declared = (policy.operatorSecrets ?? []).length === 0 ? [] : secretSources.declared()
+  return expandSecrets(policy, {
+    declared,
+    tenant,
+    isOperator: tenant === DEFAULT_TENANT,
+    declaredOnly,
+  })
+}
+
+/** What a run could not begin with is told now; commands are asked once, when it begins. */
+async function refuseSecrets(
+  { tenant, secretSources: sources }: PrepareDeps,
+  { request, policy }: { request: RunRequest; policy: Policy },
+  signal: AbortSignal,
+): Promise<void> {
+  const reader = { sources, tenant, isOperator: tenant === DEFAULT_TENANT }
+  refuseValues(request, await secretValues(policy, reader, { which: 'without_commands', signal }))
 }
 
 /** Every stage with the mode it will have. Throws `policy_denied` for one wider than the policy. */

@@ -192,11 +192,13 @@ async function latestArtifact({ artifacts, run }: StageDeps, name: string) {
 
 /** Bytes first, then row and event in one transaction. */
 async function saveArtifact(
-  { artifacts, state, run, root }: StageDeps,
+  { artifacts, state, run, root, redactor }: StageDeps,
   { step }: StageAttempt,
   { draft, note, append }: { draft: ArtifactDraft; note: JsonObject; append: Append },
 ): Promise<Artifact> {
-  const { content, name, type, mediaType } = draft
+  const { name, type, mediaType } = draft
+  // A patch that was changed would be another patch.
+  const content = type === 'patch' ? draft.content : redactor.bytes(draft.content)
   const blob = await artifacts.put(content)
   const { sha256, size } = blob
   const volatile = { sha256, size, ...note }

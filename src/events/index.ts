@@ -1,4 +1,5 @@
 export { CHAIN_START, chainHash } from './hash.ts'
 export { createRedactor, type Redactor } from './redact.ts'
+export { createRunRedactors, type RunRedactors } from './run-redactors.ts'
 export { createTimeline, type Timeline } from './timeline.ts'
 export { verifyTimeline } from './verify.ts'

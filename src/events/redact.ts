@@ -6,16 +6,21 @@
  * prefix of a secret, and what waits is shorter than the longest pattern.
  */
 import type { JsonValue } from '../schema/index.ts'
+import { createSearch, type Match, type PatternSearch } from './pattern-search.ts'
 import { type Secret, secretPatterns } from './secret-patterns.ts'
 
 const MARK = Buffer.from('***')
 
 export interface Redactor {
   text(value: string): string
+  /** Whole content; the very same bytes where nothing is found. */
+  bytes(content: Uint8Array): Uint8Array
   /** Every string in it, keys too. */
   json<Value extends JsonValue>(value: Value): Value
   /** One for each stream: stdout and stderr never share one. */
   stream(): RedactingStream
+  /** The same with as many bytes as before, for content whose length is already told. */
+  mask(): RedactingStream
 }
 
 interface RedactingStream {
@@ -27,72 +32,79 @@ interface RedactingStream {
 
 /** Throws `config_invalid` for a secret that is too short or too long to be recognised. */
 export function createRedactor(secrets: readonly Secret[]): Redactor {
-  const patterns = secretPatterns(secrets)
+  const search = createSearch(secretPatterns(secrets))
+  const stream = () => createRedactingStream(search, { mark: () => MARK, more: () => NOTHING })
+  const bytes = (content: Uint8Array): Uint8Array => {
+    if (search.find(asBuffer(content)).length === 0) return content
+    const whole = stream()
+    return Buffer.concat([whole.write(content), whole.end()])
+  }
   const text = (value: string): string => {
-    const bytes = Buffer.from(value)
-    return findMatches(bytes, patterns).length === 0
-      ? value
-      : Buffer.from(redactWhole(bytes, patterns)).toString()
+    const before = Buffer.from(value)
+    const after = bytes(before)
+    return after === before ? value : asBuffer(after).toString()
   }
   return {
     text,
+    bytes,
     // Only strings change, so the shape and with it the type stay.
-    json: (value) => (patterns.length === 0 ? value : (redactJson(value, text) as typeof value)),
-    stream: () => createRedactingStream(patterns),
+    json: (value) => (secrets.length === 0 ? value : (redactJson(value, text) as typeof value)),
+    stream,
+    mask: () => createRedactingStream(search, { mark: stars, more: stars }),
   }
 }
 
-interface Match {
-  start: number
-  end: number
+const NOTHING = Buffer.alloc(0)
+
+function stars(length: number): Buffer {
+  return Buffer.alloc(length, '*')
 }
 
-function createRedactingStream(patterns: readonly Buffer[]): RedactingStream {
-  let held: Buffer = Buffer.alloc(0)
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+interface Replacement {
+  /** What stands for a match of that many bytes. */
+  mark(length: number): Buffer
+  /** What stands for bytes by which a match turns out longer, once it is marked. */
+  more(length: number): Buffer
+}
+
+function createRedactingStream(
+  search: PatternSearch,
+  { mark, more }: Replacement,
+): RedactingStream {
+  let held: Buffer = NOTHING
   /** Leading bytes of `held` that belong to a match whose mark is written already. */
   let covered = 0
   const take = (bytes: Buffer, until: number): Uint8Array => {
     const marked = covered > 0 ? [{ start: 0, end: covered }] : []
-    const matches = mergeOverlapping([...marked, ...findMatches(bytes, patterns)])
+    const matches = mergeOverlapping([...marked, ...search.find(bytes)])
     const pieces: Uint8Array[] = []
     let at = 0
     for (const { start, end } of matches) {
       const isMarked = start === 0 && covered > 0
       if (start >= until && !isMarked) break
       pieces.push(bytes.subarray(at, start))
-      if (!isMarked) pieces.push(MARK)
+      pieces.push(isMarked ? more(end - covered) : mark(end - start))
       at = end
     }
     if (at < until) pieces.push(bytes.subarray(at, until))
     covered = Math.max(0, at - until)
-    held = Buffer.from(bytes.subarray(until))
-    return Buffer.concat(pieces)
+    held = bytes.subarray(until)
+    // Held bytes are few, and must not keep a whole chunk alive.
+    if (held.length > 0) held = Buffer.from(held)
+    const [only = NOTHING] = pieces
+    return pieces.length <= 1 ? only : Buffer.concat(pieces)
   }
   return {
     write: (chunk) => {
-      if (patterns.length === 0) return chunk
-      const bytes = Buffer.concat([held, chunk])
-      return take(bytes, bytes.length - possibleStart(bytes, patterns))
+      const bytes = held.length === 0 ? asBuffer(chunk) : Buffer.concat([held, chunk])
+      return take(bytes, bytes.length - search.possibleStart(bytes))
     },
     end: () => take(held, held.length),
   }
-}
-
-function redactWhole(bytes: Buffer, patterns: readonly Buffer[]): Uint8Array {
-  const stream = createRedactingStream(patterns)
-  return Buffer.concat([stream.write(bytes), stream.end()])
-}
-
-function findMatches(bytes: Buffer, patterns: readonly Buffer[]): Match[] {
-  const matches: Match[] = []
-  for (const pattern of patterns) {
-    let start = bytes.indexOf(pattern)
-    while (start !== -1) {
-      matches.push({ start, end: start + pattern.length })
-      start = bytes.indexOf(pattern, start + 1)
-    }
-  }
-  return matches
 }
 
 function mergeOverlapping(matches: readonly Match[]): Match[] {
@@ -103,19 +115,6 @@ function mergeOverlapping(matches: readonly Match[]): Match[] {
     else merged.push({ ...match })
   }
   return merged
-}
-
-/** Length of the longest end of `bytes` that begins a pattern without completing it. */
-function possibleStart(bytes: Buffer, patterns: readonly Buffer[]): number {
-  let longest = 0
-  for (const pattern of patterns) {
-    for (let size = Math.min(pattern.length - 1, bytes.length); size > longest; size--) {
-      const start = bytes.length - size
-      if (bytes[start] === pattern[0] && bytes.compare(pattern, 0, size, start) === 0)
-        longest = size
-    }
-  }
-  return longest
 }
 
 function redactJson(value: JsonValue, text: (value: string) => string): JsonValue {

@@ -44,6 +44,11 @@ function linesOf(value: string): string[] {
     : lines.filter((line) => Buffer.byteLength(line) >= SECRET_BYTES_MIN)
 }
 
+/**
+ * Twelve: as it is, base64 and base64url (wherever it begins in a group of three), hex in lower and
+ * in upper case, percent-encoded in upper and in lower case (and as forms do it), JSON, HTML, UTF-16
+ * in both orders, and reversed.
+ */
 function encodingsOf(bytes: Buffer, text: string): Buffer[] {
   const base64 = [0, 1, 2].map((offset) => base64At(bytes, offset))
   const json = JSON.stringify(text).slice(1, -1)
@@ -61,8 +66,11 @@ function encodingsOf(bytes: Buffer, text: string): Buffer[] {
     // encodeURIComponent() and forms leave more as it is, or write a blank as "+".
     percentEncoded(bytes, /[A-Za-z0-9\-._~!'()*]/),
     percent.replaceAll('%20', '+'),
+    ...htmlEncoded(text),
+    Array.from(text).toReversed().join(''),
   ]
-  return [bytes, ...encoded.map((one) => Buffer.from(one))]
+  const wide = Buffer.from(text, 'utf16le')
+  return [bytes, ...encoded.map((one) => Buffer.from(one)), wide, Buffer.from(wide).swap16()]
 }
 
 /** What base64 makes of the bytes wherever they begin in a group of three, without the edges that depend on their neighbours. */
@@ -81,6 +89,18 @@ function percentEncoded(bytes: Buffer, kept: RegExp): string {
       return byte < 0x80 && kept.test(character) ? character : `%${hex}`
     })
     .join('')
+}
+
+const HTML: readonly Readonly<Record<string, string>>[] = [
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' },
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#x27;' },
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' },
+  { '&': '&amp;', '<': '&lt;', '>': '&gt;' },
+]
+
+/** As the usual libraries escape text and attributes. */
+function htmlEncoded(text: string): string[] {
+  return HTML.map((table) => text.replaceAll(/[&<>"']/g, (one) => table[one] ?? one))
 }
 
 function lowerPercent(text: string): string {

@@ -1,10 +1,10 @@
 /**
- * `model:` of the operator's own configuration. It is a file of the machine, never of a repository:
+ * `model:` and `secrets:` of the operator's own configuration. It is a file of the machine, never of a repository:
  * a repository that could name a model's address would be sent the prompts, and a key.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
-import { OpenExecError, parseYaml, YAML_BYTES_MAX } from '../schema/index.ts'
+import { OpenExecError, OperatorSecret, parseYaml, YAML_BYTES_MAX } from '../schema/index.ts'
 
 const UsdPerMillion = z.number().nonnegative().max(100_000)
 
@@ -31,6 +31,7 @@ const Settings = z.strictObject({
 export type ModelSettings = z.infer<typeof Settings>
 
 const OperatorConfig = z.strictObject({
+  secrets: z.array(OperatorSecret).max(256).optional(),
   model: z.union([z.string().min(1).max(300), Settings]).optional(),
 })
 
@@ -42,11 +43,19 @@ export interface ConfigFile {
 
 /** Throws `config_invalid` with every finding as `file:line:column`. */
 export function readModelSettings({ path, named }: ConfigFile): ModelSettings | undefined {
+  const model = readOperatorConfig({ path, named })?.model
+  return typeof model === 'string' ? { use: model } : model
+}
+
+/** Secrets that runs may name instead of their sources. Throws `config_invalid`. */
+export function readOperatorSecrets(file: ConfigFile): OperatorSecret[] {
+  return readOperatorConfig(file)?.secrets ?? []
+}
+
+function readOperatorConfig({ path, named }: ConfigFile) {
   const text = textOf(path, named)
   if (text === undefined) return undefined
-  const { value } = parseYaml({ file: path, text }, OperatorConfig, 'config_invalid')
-  const { model } = value
-  return typeof model === 'string' ? { use: model } : model
+  return parseYaml({ file: path, text }, OperatorConfig, 'config_invalid').value
 }
 
 function textOf(path: string, named: boolean): string | undefined {

@@ -13,6 +13,7 @@ export type Condition =
   | 'host_not_listed'
   | 'host_denied'
   | 'path_outside'
+  | 'secret_bound'
   | 'path_git_metadata'
   | 'path_deny_read'
   | 'path_deny_write'
@@ -65,6 +66,15 @@ export const BUILTIN_RULES: readonly BuiltinRule[] = [
       'The host is in network.allow',
     ),
     condition: 'host_listed',
+  },
+  {
+    ...allow(
+      'builtin:secret',
+      ['secret_read'],
+      MODES,
+      'The policy binds the secret to hosts; the gateway attaches it, and no value enters',
+    ),
+    condition: 'secret_bound',
   },
   {
     id: 'builtin:danger',

@@ -19,7 +19,7 @@ export function checkPolicy({ value, locate }: ParsedYaml<PolicyFile>): Finding[
     ...checkNetwork(value),
     ...PATH_LISTS.flatMap((list) => checkGlobs(value.paths?.[list] ?? [], ['paths', list])),
     ...checkLimits(value),
-    ...checkSecrets(value.secrets ?? []),
+    ...checkSecrets(value),
     ...checkRules(value.rules ?? []),
   ]
   return complaints.map((complaint) => ({ ...complaint, ...locate(complaint.path) }))

@@ -43,6 +43,8 @@ export interface Explanation {
   reads: string[]
   writes: string[]
   reaches: string[]
+  /** Secrets by name, with the hosts each goes to; never values. */
+  secrets: string[]
   limits: { name: keyof Limits; value: string }[]
   capabilities: CapabilityLine[]
   /** As a container engine names them. */
@@ -66,6 +68,7 @@ export function explainPolicy(
     reads: readsOf(policy),
     writes: writesOf(policy, confinement),
     reaches: reachesOf(policy, mode),
+    secrets: secretsOf(policy),
     limits: LIMIT_NAMES.map((name) => ({ name, value: limitText(name, policy.limits[name]) })),
     capabilities: Capability.options.map((capability) => capabilityLine(policy, mode, capability)),
     settings: engineSettings(confinement),
@@ -102,6 +105,17 @@ function reachesOf({ network }: Policy, mode: SandboxMode): string[] {
     ...network.entries.map(entryText),
     ...network.presets.map((name) => `the hosts this machine has for preset ${name}`),
     ...network.deny.map((pattern) => `not ${pattern}`),
+  ]
+}
+
+function secretsOf({ secrets, operatorSecrets = [] }: Policy): string[] {
+  return [
+    ...secrets.map(({ name, from, hosts, as, plain_http: plain }) => {
+      const where = 'header' in as ? `header ${as.header}` : 'basic authentication'
+      const wire = plain === true ? ', also outside of TLS' : ''
+      return `${name} (from ${from}) to ${hosts.join(', ')} in ${where}${wire}`
+    }),
+    ...operatorSecrets.map((name) => `${name}, as the operator's configuration binds it`),
   ]
 }
 

@@ -26,6 +26,7 @@ export function widenings(policy: Policy): string[] {
     ...allowedHosts(policy).map((host) => `network.allow: ${host}`),
     ...policy.network.presets.map((name) => `network.presets: ${name}`),
     ...policy.secrets.map(({ name }) => `secrets: ${name}`),
+    ...(policy.operatorSecrets ?? []).map((name) => `secrets: ${name}`),
     ...LIMITS.filter((name) => policy.limits[name] > usual.limits[name]).map(
       (name) => `limits.${name}: ${policy.limits[name]}`,
     ),

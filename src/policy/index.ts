@@ -1,5 +1,7 @@
 export { checkChangedPaths } from './changed-paths.ts'
 export { compileConfinement, confinementDigest } from './confinement.ts'
+export { mustSee, secretHeader, secretsFor, seenNames } from './bound-secrets.ts'
+export { declaredSecret, expandSecrets, type SecretGrant } from './operator-secrets.ts'
 export { canonicalHost } from './host.ts'
 export { deniesRead } from './deny-read.ts'
 export { type AddressClass, classifyAddress } from './address.ts'

@@ -41,6 +41,8 @@ export const Policy = z.strictObject({
   }),
   limits: Limits,
   secrets: z.array(SecretBinding),
+  /** Secrets whose bindings the operator's configuration holds; absent once they are in `secrets`. */
+  operatorSecrets: z.array(z.string()).optional(),
   rules: z.array(PolicyRule),
 })
 export type Policy = z.infer<typeof Policy>

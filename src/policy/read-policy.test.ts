@@ -151,6 +151,6 @@ tests:
 test('readPolicy() reads every policy in the documentation, tests included', () => {
   const docs = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8')
   const examples = [...docs.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, yaml = '']) => yaml)
-  expect(examples).toHaveLength(5)
+  expect(examples).toHaveLength(7)
   for (const example of examples) expect(read(example).version).toBe(1)
 })

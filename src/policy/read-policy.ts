@@ -4,6 +4,7 @@ import {
   type NetworkEntry,
   parseYaml,
   PolicyFile,
+  type SecretEntry,
 } from '../schema/index.ts'
 import { checkPolicy } from './check-policy.ts'
 import { parseHostPattern } from './host-pattern.ts'
@@ -42,7 +43,7 @@ function normalPolicy(file: PolicyFile): Policy {
     network: networkOf(file.network ?? {}),
     paths: pathsOf(file.paths ?? {}),
     limits: fillLimits(file.limits ?? {}),
-    secrets: [...(file.secrets ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...secretsOf(file.secrets ?? []),
     rules: [...(file.rules ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1)),
   }
 }
@@ -78,6 +79,19 @@ function ruleOf({ host, methods, paths, addresses, tls }: NetworkEntry): Network
     paths: sorted(paths ?? []),
     addresses: sorted(addresses ?? []),
     tls: tls ?? 'checked',
+  }
+}
+
+function secretsOf(entries: readonly SecretEntry[]): Pick<Policy, 'secrets' | 'operatorSecrets'> {
+  const named = entries.flatMap(({ name, from }) => (from === 'operator' ? [name] : []))
+  const secrets = entries.flatMap(({ hosts: patterns, as, ...rest }) =>
+    rest.from === 'operator' || patterns === undefined || as === undefined
+      ? []
+      : [{ ...rest, hosts: hosts(patterns), as }],
+  )
+  return {
+    secrets: secrets.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(named.length > 0 && { operatorSecrets: sorted(named) }),
   }
 }
 

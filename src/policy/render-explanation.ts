@@ -14,6 +14,7 @@ export function renderExplanation(explanation: Explanation): string {
     ...list('May read', explanation.reads),
     ...list('May write', explanation.writes),
     ...list('May reach', explanation.reaches),
+    ...(explanation.secrets.length === 0 ? [] : list('Secrets', explanation.secrets)),
     '',
     'Limits',
     ...table(explanation.limits.map(({ name, value }) => [name, value])),

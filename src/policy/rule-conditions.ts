@@ -57,6 +57,11 @@ const CONDITIONS: Readonly<Record<Condition, (facts: Facts) => boolean>> = {
   host_not_listed: (facts) => !isListed(facts),
   host_denied: ({ compiled, target }) =>
     target !== undefined && compiled.deny.some((p) => matchesHost(p, target, 'any_port')),
+  // Asked about no secret in particular, as an explanation is: whether there is any.
+  secret_bound: ({ policy: { secrets }, request: { resource } }) =>
+    resource.kind === 'name'
+      ? secrets.some(({ name }) => name === resource.name)
+      : resource.kind === 'none' && secrets.length > 0,
   path_outside: ({ path }) => path === 'outside',
   path_git_metadata: (facts) => insideAnd(facts, touchesGitMetadata),
   path_deny_read: (facts) => insideAnd(facts, facts.compiled.paths.deny_read.loosely),

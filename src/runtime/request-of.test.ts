@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { CreateRun, Tenant } from '../schema/index.ts'
+import { CreateRun, DEFAULT_TENANT, Tenant } from '../schema/index.ts'
 import { requestOfBody } from './request-of.ts'
 import type { Caller } from './tokens.ts'
 
@@ -36,6 +36,17 @@ test.each([
   ['a directory whose repository is around it', { path: join(open, 'plain') }],
 ])('requestOfBody() refuses a tenant %s', (_what, repo) => {
   expect(() => repoOf(repo)).toThrow('not opened to tenants')
+})
+
+test('requestOfBody() lets nobody over the network name sources of secrets, whatever they say', () => {
+  const body = { repo: { path: join(open, 'repo') }, command: ['true'] }
+  const operator: Caller = { ...tenant, tenant: DEFAULT_TENANT, scopes: ['admin'] }
+  for (const caller of [tenant, operator])
+    expect(requestOfBody(places, CreateRun.parse(body), caller).declaredSecretsOnly).toBe(true)
+  const sly = { ...body, declaredSecretsOnly: false }
+  const parsed = CreateRun.safeParse(sly)
+  if (parsed.success)
+    expect(requestOfBody(places, parsed.data, tenant).declaredSecretsOnly).toBe(true)
 })
 
 test('requestOfBody() takes no path for an address', () => {

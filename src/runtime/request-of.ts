@@ -62,6 +62,8 @@ export function requestOfBody(
     timeoutMs: timeout,
     acceptDegraded: accept_degraded,
     interactive: false,
+    // What lies on this machine is the operator's to name, in its configuration.
+    declaredSecretsOnly: true,
   })
 }
 

@@ -75,6 +75,7 @@ export {
   Isolation,
   Level,
   NetworkEntry,
+  OperatorSecret,
   PolicyDecision,
   PolicyFile,
   PolicyLimits,
@@ -84,6 +85,7 @@ export {
   Resource,
   SandboxMode,
   SecretBinding,
+  SecretEntry,
 } from './policy.ts'
 export type { Clock, IdPrefix, Log, NewId } from './ports.ts'
 export { ProjectConfig } from './project.ts'

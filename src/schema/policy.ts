@@ -118,17 +118,47 @@ export const PolicyTest = z.strictObject({
 })
 export type PolicyTest = z.infer<typeof PolicyTest>
 
-export const SecretBinding = z.strictObject({
-  name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/),
-  from: z.enum(['env', 'file', 'command']),
-  source: z.string().optional(),
-  hosts: z.array(z.string()).min(1),
-  as: z.union([
-    z.strictObject({ header: z.string(), format: z.string().optional() }),
-    z.strictObject({ basic: z.strictObject({ user: z.string() }) }),
-  ]),
-})
+const SecretName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'Expected letters, digits and underscores')
+
+/** How a secret stands in a request. */
+const SecretUse = z.union([
+  z.strictObject({ header: z.string().max(100), format: z.string().max(500).optional() }),
+  z.strictObject({ basic: z.strictObject({ user: z.string().max(500) }) }),
+])
+
+const secretParts = {
+  name: SecretName,
+  /** `operator`: what the operator's own configuration declares under this name. */
+  from: z.enum(['env', 'file', 'command', 'operator']),
+  /** Name of a variable, absolute path of a file, or argv of a command. */
+  source: z.union([z.string().min(1), z.array(z.string()).min(1).max(64)]).optional(),
+  hosts: z.array(z.string()).min(1).max(64),
+  as: SecretUse,
+  /** Also sends it outside of TLS. */
+  plain_http: z.boolean().optional(),
+}
+
+/** A secret, the hosts it goes to, and how. Its value is in no policy. */
+export const SecretBinding = z.strictObject(secretParts)
 export type SecretBinding = z.infer<typeof SecretBinding>
+
+/** The same in a policy file, where a secret of the operator's is only named. */
+export const SecretEntry = z.strictObject({
+  ...secretParts,
+  hosts: secretParts.hosts.optional(),
+  as: SecretUse.optional(),
+})
+export type SecretEntry = z.infer<typeof SecretEntry>
+
+/** A secret of the operator's configuration, for the tenants that may use it; `*` for all. */
+export const OperatorSecret = z.strictObject({
+  ...secretParts,
+  from: z.enum(['env', 'file', 'command']),
+  tenants: z.array(z.string().min(1).max(64)).max(1000).optional(),
+})
+export type OperatorSecret = z.infer<typeof OperatorSecret>
 
 /** A host with conditions: what may be asked of it, and which addresses its name may have. */
 export const NetworkEntry = z.strictObject({
@@ -173,7 +203,7 @@ export const PolicyFile = z.strictObject({
     })
     .optional(),
   limits: PolicyLimits.optional(),
-  secrets: z.array(SecretBinding).max(64).optional(),
+  secrets: z.array(SecretEntry).max(64).optional(),
   rules: z.array(PolicyRule).max(1000).optional(),
   tests: z.array(PolicyTest).max(1000).optional(),
 })

@@ -96,6 +96,8 @@ export const RunRequest = z.object({
   /** Whether a person is there who can approve. */
   interactive: z.boolean(),
   fork: ForkBase.optional(),
+  /** Set for what came over the network: secrets are those of the operator's configuration alone. */
+  declaredSecretsOnly: z.boolean().optional(),
 })
 export type RunRequest = z.infer<typeof RunRequest>
 

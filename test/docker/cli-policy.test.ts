@@ -29,11 +29,13 @@ dockerTest('a policy that cannot be kept is refused by name, and no run comes of
   using repository = testRepository()
   const cwd = repository.path
   using secret = policyFile(
-    'secrets: [{ name: A_TOKEN, from: env, hosts: [a.test], as: { header: Authorization } }]',
+    'network: { allow: [a.test] }\nsecrets: [{ name: A_TOKEN, from: env, hosts: [a.test], as: { header: Authorization } }]',
   )
   const named = await openexec(['run', '--policy', secret.file, '--', 'true'], { cwd })
-  expect(named).toMatchObject({ code: 5, stdout: '' })
-  expect(named.stderr).toMatch(/secrets to the run: A_TOKEN[\s\S]*emove/)
+  expect(named).toMatchObject({ code: 2, stdout: '' })
+  expect(named.stderr).toMatch(
+    /secret "A_TOKEN": the variable A_TOKEN is not set[\s\S]*Set A_TOKEN/,
+  )
 
   repository.write('openexec.policy.yaml', 'version: 1\nsandbox: danger_full_access\n')
   const found = await openexec(['run', '--json', '--', 'true'], { cwd })

@@ -29,7 +29,7 @@ export interface EndedRun {
   ends: string[]
 }
 
-type GivenToApp = Pick<AppOptions, 'pool' | 'internet'>
+type GivenToApp = Pick<AppOptions, 'pool' | 'internet'> & Partial<Pick<AppOptions, 'config'>>
 
 export interface RunWorld {
   repo: string

@@ -65,6 +65,7 @@ const NOWHERE = {
   resolve: () => Promise.reject(new Error('No network')),
   dial: () => Promise.reject(new Error('No network')),
   classify: () => ({ kind: 'forbidden', range: 'test' }) as const,
+  roots: () => [],
 }
 
 /** Nothing that is asked for is ever executed: the engine is one that is not there. */

@@ -10,13 +10,19 @@ import {
 } from 'node:http'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
-import { createEgressDoor, type DoorDeps, type EgressDoor } from '../../src/sandbox/egress/door.ts'
+import {
+  createEgressDoor,
+  type DoorDeps,
+  type EgressDoor,
+  type RunSide,
+} from '../../src/sandbox/egress/door.ts'
+import { createAuthority } from '../../src/sandbox/egress/certificate-authority.ts'
+import { NO_CREDENTIALS } from '../../src/sandbox/egress/credentials.ts'
 import { EGRESS_LIMITS, type EgressLimits } from '../../src/sandbox/egress/limits.ts'
 import type { Internet } from '../../src/sandbox/egress/gateway.ts'
 import type { EgressRecord } from '../../src/sandbox/egress/session.ts'
 import { classifyAddress, networkList, type NetworkList } from '../../src/policy/index.ts'
 import { readPolicy } from '../../src/policy/index.ts'
-import { createAuthority } from './certificate.ts'
 
 /** Global addresses: what is there answers, and nothing of the real ones is ever dialled. */
 export const ADDRESS = { allowed: '20.0.0.1', other: '20.0.0.2' } as const
@@ -36,9 +42,11 @@ export interface TestInternet extends AsyncDisposable {
   tlsBytes: number
   /** Resolves once no connection is open any more. */
   idle(): Promise<void>
+  /** What hosts' certificates must come from. */
+  roots: string[]
   /** For a whole program. */
   internet: Internet
-  door(list: NetworkList | undefined, limits?: Partial<EgressLimits>): EgressDoor
+  door(list: NetworkList | undefined, limits?: Partial<EgressLimits>, run?: RunSide): EgressDoor
   /** A port on loopback that leads to a door, as a sandbox's would. */
   listen(door: EgressDoor): Promise<number>
   listenTcp(onSocket: (socket: Socket) => void): Promise<number>
@@ -68,6 +76,7 @@ export async function testInternet(): Promise<TestInternet> {
       resolve: (name) => resolve(internet, name),
       dial: (address, port, signal) => dial(internet, `${address}:${port}`, signal),
       classify,
+      roots: () => internet.roots,
     },
     names: new Map(),
     routes: new Map(),
@@ -75,6 +84,7 @@ export async function testInternet(): Promise<TestInternet> {
     asked: [],
     arrived: [],
     records: [],
+    roots: [],
     tlsBytes: 0,
     async idle() {
       while (sockets.size > 0) {
@@ -83,8 +93,9 @@ export async function testInternet(): Promise<TestInternet> {
         else break
       }
     },
-    door: (list, limits = {}) => {
-      const door = createEgressDoor(doorDeps(internet, { ...EGRESS_LIMITS, ...limits }))
+    door: (list, limits = {}, run = { authority: undefined, credentials: NO_CREDENTIALS }) => {
+      const deps = doorDeps(internet, { ...EGRESS_LIMITS, ...limits })
+      const door = createEgressDoor({ ...deps, ...run })
       door.use(list)
       return door
     },
@@ -112,8 +123,10 @@ export async function testInternet(): Promise<TestInternet> {
       })
     }
   const http = await started(createHttpServer(answer('http')))
-  const authority = createAuthority('Test internet', { now: Date.now(), days: 1 })
-  const { key, certificate } = authority.issue('allowed.test')
+  const validity = { now: Date.now(), validMs: 86_400_000 }
+  const authority = createAuthority('Test internet', { ...validity, names: [] })
+  internet.roots.push(authority.certificate)
+  const { key, certificate } = authority.issue('allowed.test', validity)
   const https = createTlsServer({ key, cert: certificate }, (socket) =>
     web.emit('connection', socket),
   )
@@ -133,7 +146,10 @@ export async function testInternet(): Promise<TestInternet> {
   return internet
 }
 
-function doorDeps({ internet, records }: TestInternet, limits: EgressLimits): DoorDeps {
+function doorDeps(
+  { internet, records }: TestInternet,
+  limits: EgressLimits,
+): Omit<DoorDeps, keyof RunSide> {
   const onRecord = (record: EgressRecord) => void records.push(record)
   return { ...internet, limits, now: () => performance.now(), onRecord }
 }

@@ -11,7 +11,7 @@ import { createTokens, createHookSender, createWebhooks } from '../../src/runtim
 import { collectDeliveries } from '../../src/runtime/webhooks/collect-deliveries.ts'
 import { classifyAddress } from '../../src/policy/index.ts'
 import { listAudit, type State } from '../../src/state/index.ts'
-import { createAuthority } from '../helpers/certificate.ts'
+import { createAuthority } from '../../src/sandbox/egress/certificate-authority.ts'
 import { countingIds, openTestState, seedRun, testRun } from '../helpers/state.ts'
 import { ADDRESS, testInternet, type TestInternet } from '../helpers/test-internet.ts'
 
@@ -19,7 +19,8 @@ const BY = { tenant: 'default', actor: 'tok_1', scopes: ['admin'], requestId: un
 const NOW = 1_800_000_000_000
 const HOST = 'hooks.test'
 const URL_ = `https://${HOST}/in?a=b`
-const authority = createAuthority('Test', { now: Date.now(), days: 1 })
+const VALIDITY = { now: Date.now(), validMs: 86_400_000 }
+const authority = createAuthority('Test', { ...VALIDITY, names: [] })
 
 interface Receiver {
   requests: { headers: Record<string, unknown>; body: string; url: string | undefined }[]
@@ -56,7 +57,7 @@ async function world(allowed: string[] = []): Promise<World> {
       receiver.answer(request, response)
     })
   }
-  const { key, certificate } = authority.issue(HOST)
+  const { key, certificate } = authority.issue(HOST, VALIDITY)
   const servers = [createTlsServer({ key, cert: certificate }, listener), createServer(listener)]
   for (const [index, server] of servers.entries()) {
     server.listen(0, '127.0.0.1')

@@ -6,14 +6,23 @@
 import type { Duplex } from 'node:stream'
 import type { NetworkList } from '../../policy/index.ts'
 import { deferred } from '../pipe-deferred.ts'
+import type { RunCredentials } from './credentials.ts'
 import { createHttpDoor, type HttpDoor } from './http-door.ts'
 import { peek } from './peek.ts'
+import type { RunAuthority } from './run-authority.ts'
 import { type EgressRecord, Session } from './session.ts'
 import { serveSocks } from './socks-door.ts'
 import { SOCKS_VERSION } from './socks.ts'
 import type { WayOutDeps } from './way-out.ts'
 
-export interface DoorDeps extends WayOutDeps {
+/** What the gateway holds for one run. */
+export interface RunSide {
+  /** By which it stands in for hosts; `undefined` where no request has to be seen. */
+  authority: RunAuthority | undefined
+  credentials: RunCredentials
+}
+
+export interface DoorDeps extends WayOutDeps, RunSide {
   /** Monotonic `ms` */
   now(): number
   onRecord(record: EgressRecord): void

@@ -1,72 +1,107 @@
 /**
  * One HTTP request of a sandbox, sent on to the address that was checked. Only what concerns the
- * host goes on: nothing hop-by-hop, no upgrade, and one Host, which is the authority.
+ * host goes on: nothing hop-by-hop, no upgrade, and one Host, which is the authority. Where secrets
+ * are bound to the host they are put in here, and taken out of what it answers.
  */
 import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
-import { decideRequest } from '../../policy/index.ts'
-import type { Session } from './session.ts'
-import { dialWayOut, type Refusal, type WayOut, type WayOutDeps } from './way-out.ts'
+import { decideRequest, secretsFor } from '../../policy/index.ts'
 import { deferred } from '../pipe-deferred.ts'
+import { attachSecrets, type Attached } from './credentials.ts'
+import type { DoorDeps } from './door.ts'
+import { maskAnswer, maskHeaders } from './mask-answer.ts'
+import { misplaced } from './misplaced.ts'
+import { onward, ownHeaders } from './onward-headers.ts'
+import { PlaceholderInBody, placeholderGuard } from './placeholder-guard.ts'
+import { secureUpstream } from './secure-upstream.ts'
+import type { Session } from './session.ts'
+import { dialWayOut, type Found, type Refusal, type WayOut } from './way-out.ts'
 
 export interface Forwarded {
   session: Session
   way: WayOut
+  /** Whether the client spoke TLS with the gateway; the host is spoken to in the same way. */
+  isTls: boolean
   /** Path and query. */
   target: string
   request: IncomingMessage
   response: ServerResponse
 }
 
-/** Headers that concern one connection only, and those that would make it something else. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'host',
-  'expect',
-])
-const HTTP_PORT = 80
-
 /** Rejects only when the connection is not to be used any more. */
 export async function forwardRequest(
-  deps: WayOutDeps,
+  deps: DoorDeps,
   forwarded: Forwarded,
   refuse: (refusal: Refusal) => void,
 ): Promise<void> {
-  const { session, way, target, request } = forwarded
+  const { session, way, target, request, isTls } = forwarded
   const method = request.method ?? ''
   const decision = decideRequest(session.list, way.permission, { method, target })
   if (!decision.allow) {
     const { host, port, rule, reason, remedy } = decision
     return refuse({ host, port, rule, reason, remedy, outcome: 'denied', status: 403 })
   }
-  const upstream = await dialWayOut(deps, way, session.signal)
-  if (!upstream.ok) return refuse(upstream.refusal)
+  const bound = secretsFor(session.list, decision)
+  const headers = onward(request.rawHeaders, { dropEncodings: bound.length > 0 })
+  const about = { headers, target, permission: decision, isTls, bound }
+  const attached = attachSecrets(deps.credentials, about)
+  if (!attached.ok) return refuse(attached.refusal)
   const { host, port, rule } = decision
-  session.follow(upstream.value, { via: 'http', host: host.host, port, rule })
-  const answered = await exchange(forwarded, upstream.value)
-  if (answered) return
+  const opened = await openUpstream(deps, forwarded, {
+    rule,
+    secrets: attached.value.used,
+  })
+  if (!opened.ok) return refuse(opened.refusal)
+  const ended = await exchange(deps, forwarded, {
+    upstream: opened.value,
+    attached: attached.value,
+    isBound: bound.length > 0,
+  })
+  if (ended === 'answered') return
+  if (ended !== 'silent')
+    return refuse(
+      misplaced(decision, { name: ended.secret, bound, usable: bound, where: 'its body' }).refusal,
+    )
   const reason = 'Permitted, but the host ended the connection without an answer'
   refuse({ outcome: 'failed', status: 502, host: host.host, port, rule, reason, remedy: '' })
 }
 
-/** False when nothing was answered, and something else still can be. */
-async function exchange(forwarded: Forwarded, upstream: Socket): Promise<boolean> {
-  const { session, way, target, request, response } = forwarded
-  const { promise, resolve, reject } = deferred<IncomingMessage | undefined>()
+async function openUpstream(
+  deps: DoorDeps,
+  { session, way, isTls }: Forwarded,
+  { rule, secrets }: { rule: string; secrets: readonly string[] },
+): Promise<Found<Socket>> {
+  const upstream = await dialWayOut(deps, way, session.signal)
+  if (!upstream.ok) return upstream
+  const { host, port } = way.permission
+  const about = { via: 'http', host: host.host, port, rule, secrets } as const
+  const followed = session.follow(upstream.value, about)
+  if (!isTls) return upstream
+  const secure = await secureUpstream(deps, way, upstream.value)
+  // A host that is not who it should be has seen nothing.
+  if (!secure.ok) followed.drop()
+  return secure
+}
+
+interface Exchange {
+  upstream: Socket
+  attached: Attached
+  /** Whether secrets go to the host, with this request or another. */
+  isBound: boolean
+}
+
+/** `silent` when nothing was answered, or what the body held; something else still can be answered then. */
+async function exchange(
+  { credentials }: DoorDeps,
+  { session, way, isTls, target, request, response }: Forwarded,
+  { upstream, attached, isBound }: Exchange,
+): Promise<'answered' | 'silent' | PlaceholderInBody> {
+  const { promise, resolve, reject } = deferred<IncomingMessage | PlaceholderInBody | undefined>()
   const out = httpRequest({
     method: request.method ?? 'GET',
     path: target,
-    headers: [...onward(request.rawHeaders), ...ownHeaders(way, request)],
+    headers: [...attached.headers, ...ownHeaders(way, { request, isTls, isBound })].flat(),
     setHost: false,
     createConnection: () => upstream,
   })
@@ -78,46 +113,23 @@ async function exchange(forwarded: Forwarded, upstream: Socket): Promise<boolean
   session.signal.addEventListener('abort', () => reject(new Error('Over')), { once: true })
   request.on('data', (chunk: Buffer) => session.count(chunk.length))
   // The host may answer before it has all; what it answers decides.
-  void pipeline(request, out).catch(() => {})
+  const elsewhere = isBound ? [] : credentials.secrets
+  void pipeline(request, placeholderGuard(elsewhere), out).catch((error: unknown) => {
+    if (error instanceof PlaceholderInBody) resolve(error)
+  })
   const answer = await promise
-  if (answer === undefined) return false
+  if (answer === undefined) return 'silent'
+  if (answer instanceof PlaceholderInBody) return answer
   answer.on('data', (chunk: Buffer) => session.count(chunk.length))
-  response.writeHead(
-    answer.statusCode ?? 502,
-    answer.statusMessage ?? '',
-    onward(answer.rawHeaders),
-  )
-  await pipeline(answer, response)
-  return true
-}
-
-function ownHeaders({ permission }: WayOut, request: IncomingMessage): string[] {
-  const { host, port } = permission
-  const name = host.host.includes(':') ? `[${host.host}]` : host.host
-  const isChunked = request.headers['transfer-encoding'] !== undefined
-  return [
-    'Host',
-    port === HTTP_PORT ? name : `${name}:${port}`,
-    'Connection',
-    'close',
-    ...(isChunked ? ['Transfer-Encoding', 'chunked'] : []),
-  ]
-}
-
-/** Pairs as they came, but for what concerns this connection only. */
-function onward(raw: readonly string[]): string[] {
-  const pairs = raw.flatMap((name, i): [string, string][] =>
-    i % 2 === 0 ? [[name, raw[i + 1] ?? '']] : [],
-  )
-  const named = pairs
-    .filter(([name]) => name.toLowerCase() === 'connection')
-    .flatMap(([, value]) =>
-      value
-        .toLowerCase()
-        .split(',')
-        .map((each) => each.trim()),
-    )
-  return pairs
-    .filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !named.includes(name.toLowerCase()))
-    .flat()
+  const { statusCode = 502, statusMessage = '', rawHeaders } = answer
+  const headers = onward(rawHeaders, { dropEncodings: false })
+  if (isBound) {
+    const shown = maskHeaders(credentials, { statusMessage, headers })
+    response.writeHead(statusCode, shown.statusMessage, shown.headers.flat())
+    await pipeline(answer, maskAnswer(credentials), response)
+  } else {
+    response.writeHead(statusCode, statusMessage, headers.flat())
+    await pipeline(answer, response)
+  }
+  return 'answered'
 }

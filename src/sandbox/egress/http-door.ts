@@ -5,19 +5,34 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { canonicalHost } from '../../policy/index.ts'
 import { type Authority, readAbsolute, readAuthority } from './authority.ts'
+import {
+  hostDiffers,
+  hostMatches,
+  otherAuthority,
+  otherProtocol,
+  sameAuthority,
+} from './same-authority.ts'
 import { forwardRequest } from './forward-request.ts'
+import type { DoorDeps } from './door.ts'
 import { openTunnel, unseenRequests } from './open-tunnel.ts'
 import { refusalAnswer, refusalBody, statusText } from './refusal-text.ts'
 import type { Session } from './session.ts'
+import { standIn, standInFor } from './stand-in.ts'
 import { dialWayOut, findWayOut, type Refusal, type WayOut, type WayOutDeps } from './way-out.ts'
 
 export interface HttpDoor {
   /** Serves a client that speaks HTTP to a proxy. */
   serve(session: Session): void
   /** Serves requests to one authority, inside of a tunnel. */
-  serveInside(session: Session, way: WayOut): void
+  serveInside(session: Session, inside: Inside): void
+}
+
+interface Inside {
+  way: WayOut
+  /** The client's end, or TLS over it. */
+  stream: Duplex
+  isTls: boolean
 }
 
 interface Served {
@@ -27,13 +42,14 @@ interface Served {
   /** Requests of one connection are answered one after the other. */
   turn: Promise<void>
   isInside: boolean
+  isTls: boolean
 }
 
 interface Wish extends Authority {
   target: string
 }
 
-export function createHttpDoor(deps: WayOutDeps): HttpDoor {
+export function createHttpDoor(deps: DoorDeps): HttpDoor {
   const served = new WeakMap<Duplex, Served>()
   const server = createServer({
     maxHeaderSize: deps.limits.headBytesMax,
@@ -44,22 +60,24 @@ export function createHttpDoor(deps: WayOutDeps): HttpDoor {
     insecureHTTPParser: false,
   })
   const door: HttpDoor = {
-    serve: (session) =>
-      begin({ session, way: undefined, turn: Promise.resolve(), isInside: false }),
-    serveInside: (session, way) => begin({ session, way, turn: Promise.resolve(), isInside: true }),
+    serve: (session) => begin({ session, way: undefined, ...fresh() }, session.client),
+    serveInside: (session, { way, stream, isTls }) =>
+      begin({ session, way, ...fresh(), isInside: true, isTls }, stream),
   }
-  const begin = (one: Served) => {
-    served.set(one.session.client, one)
+  const begin = (one: Served, stream: Duplex) => {
+    served.set(stream, one)
     one.session.arm(deps.limits.headMs)
-    server.emit('connection', one.session.client)
+    server.emit('connection', stream)
   }
   listen(server, deps, { served, door })
   return door
 }
 
+const fresh = () => ({ turn: Promise.resolve(), isInside: false, isTls: false })
+
 function listen(
   server: Server,
-  deps: WayOutDeps,
+  deps: DoorDeps,
   { served, door }: { served: WeakMap<Duplex, Served>; door: HttpDoor },
 ): void {
   server.on('request', (request, response) => {
@@ -83,7 +101,7 @@ function listen(
 }
 
 async function answer(
-  deps: WayOutDeps,
+  deps: DoorDeps,
   one: Served,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
 ): Promise<void> {
@@ -95,12 +113,14 @@ async function answer(
   if (!hostMatches(request, wish)) return refuse(one, response, hostDiffers(wish))
   if (one.way !== undefined && !sameAuthority(one.way, wish))
     return refuse(one, response, otherAuthority(wish))
+  if (one.isTls && /websocket/i.test(request.headers.upgrade ?? ''))
+    return refuse(one, response, otherProtocol(wish))
   const found = one.way ?? (await settle(deps, one, wish))
   if ('status' in found) return refuse(one, response, found)
   one.way = found
   await forwardRequest(
     deps,
-    { session, way: found, target: wish.target, request, response },
+    { session, way: found, isTls: one.isTls, target: wish.target, request, response },
     (refusal) => refuse(one, response, refusal),
   )
   // The next request of this connection has its own time.
@@ -117,8 +137,10 @@ async function settle(
   return way.ok ? way.value : way.refusal
 }
 
+const GRANTED = 'HTTP/1.1 200 Connection established\r\nProxy-Agent: openexec\r\n\r\n'
+
 async function connect(
-  deps: WayOutDeps,
+  deps: DoorDeps,
   one: Served,
   { request, door }: { request: IncomingMessage; door: HttpDoor },
 ): Promise<void> {
@@ -136,11 +158,16 @@ async function connect(
   if (!hostMatches(request, wish)) return refuseTunnel(hostDiffers(wish))
   const way = await findWayOut(deps, { list: session.list, ...wish }, session.signal)
   if (!way.ok) return refuseTunnel(way.refusal)
+  const authority = standInFor(session, way.value, deps.authority)
+  if (authority !== undefined) {
+    client.write(GRANTED)
+    return await standIn(session, { http: door, authority, way: way.value, via: 'tunnel' })
+  }
   const unseen = unseenRequests(way.value)
   if (unseen !== undefined) return refuseTunnel(unseen)
   const upstream = await dialWayOut(deps, way.value, session.signal)
   if (!upstream.ok) return refuseTunnel(upstream.refusal)
-  client.write('HTTP/1.1 200 Connection established\r\nProxy-Agent: openexec\r\n\r\n')
+  client.write(GRANTED)
   await openTunnel(session, {
     http: door,
     way: way.value,
@@ -161,51 +188,6 @@ function insideWish({ way }: Served, request: IncomingMessage): Wish | undefined
   const { host, port } = way.permission
   if (url.startsWith('/')) return { host: host.host, port, target: url }
   return readWish(request)
-}
-
-/** Exactly one Host, and the very authority of the request. */
-function hostMatches(request: IncomingMessage, wish: Authority): boolean {
-  const hosts = request.headersDistinct['host'] ?? []
-  const [text] = hosts
-  // HTTP/1.0 and some tunnels have none; the authority is then all that is ever sent on.
-  if (text === undefined) return true
-  const named = hosts.length === 1 ? readAuthority(text, wish.port) : undefined
-  if (named === undefined) return false
-  return named.port === wish.port && sameHost(named.host, wish.host)
-}
-
-function sameAuthority({ permission }: WayOut, wish: Authority): boolean {
-  return permission.port === wish.port && sameHost(permission.host.host, wish.host)
-}
-
-function sameHost(one: string, other: string): boolean {
-  const canonical = canonicalHost(one)?.host
-  return canonical !== undefined && canonical === canonicalHost(other)?.host
-}
-
-function hostDiffers({ host, port }: Authority): Refusal {
-  return {
-    outcome: 'denied',
-    status: 403,
-    host: shown(host),
-    port,
-    rule: 'builtin:host-header',
-    reason: 'The Host header differs from the host of the request',
-    remedy: '',
-  }
-}
-
-function otherAuthority(wish: Authority): Refusal {
-  return {
-    ...hostDiffers(wish),
-    status: 421,
-    rule: 'builtin:one-authority',
-    reason: 'This connection was opened for another host',
-  }
-}
-
-function shown(host: string): string {
-  return canonicalHost(host)?.host ?? 'unreadable'
 }
 
 function refuse({ session }: Served, response: ServerResponse, refusal: Refusal): void {

@@ -2,8 +2,11 @@
 import { Resolver } from 'node:dns/promises'
 import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { rootCertificates } from 'node:tls'
 import { type AddressClass, classifyAddress } from '../../policy/index.ts'
+import type { Environment } from '../engine-addresses.ts'
 import { deferred } from '../pipe-deferred.ts'
+import { authoritySources, findPrivateAuthorities } from '../private-authorities.ts'
 
 const TRY_MS = 3_000
 const TRIES = 2
@@ -51,4 +54,16 @@ export function classifyHere(address: string): AddressClass {
     address,
     own.map((each) => each.address.split('%')[0] ?? ''),
   )
+}
+
+/** Public authorities and those of this site; read when they are first needed. */
+export function rootsOf(certificates: Environment): () => readonly string[] {
+  let known: readonly string[] | undefined
+  return () => {
+    if (known === undefined) {
+      const own = findPrivateAuthorities(authoritySources(certificates), new Date())
+      known = [...rootCertificates, ...own.map(({ pem }) => pem)]
+    }
+    return known
+  }
 }

@@ -25,10 +25,10 @@ export async function openTunnel(session: Session, options: TunnelOptions): Prom
   const { host, port, rule } = permission
   if (port === HTTP_PORT) {
     upstream.destroy()
-    http.serveInside(session, way)
+    http.serveInside(session, { way, stream: session.client, isTls: false })
     return
   }
-  const followed = session.follow(upstream, { via, host: host.host, port, rule })
+  const followed = session.follow(upstream, { via, host: host.host, port, rule, secrets: [] })
   untilBothEnd(session, upstream)
   // Nothing of the sandbox goes out before it was seen; on other ports the host may speak first.
   if (port !== TLS_PORT) passBack(session, upstream)
@@ -45,7 +45,7 @@ export async function openTunnel(session: Session, options: TunnelOptions): Prom
   session.destroy()
 }
 
-/** A tunnel hides the requests in it, and some hosts are permitted for some requests only. */
+/** Requests of a tunnel in which nobody stands in, where only some requests are permitted. */
 export function unseenRequests({ permission }: WayOut): Refusal | undefined {
   const { host, port, rule, requests } = permission
   if (requests === 'all' || port === HTTP_PORT) return undefined
@@ -56,6 +56,6 @@ export function unseenRequests({ permission }: WayOut): Refusal | undefined {
     port,
     rule,
     reason: 'Only some requests to it are permitted, and a tunnel hides them',
-    remedy: `Permit the host without methods and paths, or bind a secret to it`,
+    remedy: 'Permit the host without methods and paths, or by its name instead of its address',
   }
 }

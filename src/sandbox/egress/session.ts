@@ -17,6 +17,8 @@ export interface EgressRecord {
   port: number
   outcome: 'allowed' | 'denied' | 'failed'
   rule: string
+  /** Names of secrets that were attached. */
+  secrets: readonly string[]
   reason: string
   remedy: string
   /** To the host */
@@ -93,12 +95,15 @@ export class Session {
   refused(via: EgressRecord['via'], refusal: Refusal): void {
     const { outcome, host, port, rule, reason, remedy } = refusal
     const { stage } = this.list
-    const none = { bytesOut: 0, bytesIn: 0, durationMs: 0 }
+    const none = { secrets: [], bytesOut: 0, bytesIn: 0, durationMs: 0 }
     this.#deps.onRecord({ stage, via, host, port, outcome, rule, reason, remedy, ...none })
   }
 
   /** Counts what passes, and tells it when the connection to the host is over. */
-  follow(upstream: Socket, about: Pick<EgressRecord, 'via' | 'host' | 'port' | 'rule'>): Followed {
+  follow(
+    upstream: Socket,
+    about: Pick<EgressRecord, 'via' | 'host' | 'port' | 'rule' | 'secrets'>,
+  ): Followed {
     const startedAt = this.#deps.now()
     let isTold = true
     this.#following++

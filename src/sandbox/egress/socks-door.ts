@@ -1,9 +1,11 @@
+import type { DoorDeps } from './door.ts'
 import type { Session } from './session.ts'
 import type { HttpDoor } from './http-door.ts'
 import { peek } from './peek.ts'
 import { readGreeting, readRequest, SOCKS_REPLY, socksReply } from './socks.ts'
 import { openTunnel, unseenRequests } from './open-tunnel.ts'
-import { dialWayOut, findWayOut, type Refusal, type WayOutDeps } from './way-out.ts'
+import { standIn, standInFor } from './stand-in.ts'
+import { dialWayOut, findWayOut, type Refusal } from './way-out.ts'
 
 const NO_AUTHENTICATION = Buffer.from([5, 0])
 const NO_METHOD = Buffer.from([5, 0xff])
@@ -14,7 +16,7 @@ const GREETING_MAX = 257
 /** Serves a SOCKS 5 client. Names are resolved here, never by the client. */
 export async function serveSocks(
   session: Session,
-  { deps, http }: { deps: WayOutDeps; http: HttpDoor },
+  { deps, http }: { deps: DoorDeps; http: HttpDoor },
 ): Promise<void> {
   const { client, limits, list, signal } = session
   const waits = { timeoutMs: limits.headMs }
@@ -44,6 +46,11 @@ export async function serveSocks(
   }
   const way = await findWayOut(deps, { list, ...target }, signal)
   if (!way.ok) return refuse(way.refusal)
+  const authority = standInFor(session, way.value, deps.authority)
+  if (authority !== undefined) {
+    client.write(socksReply(SOCKS_REPLY.granted))
+    return await standIn(session, { http, authority, way: way.value, via: 'socks' })
+  }
   const unseen = unseenRequests(way.value)
   if (unseen !== undefined) return refuse(unseen)
   const upstream = await dialWayOut(deps, way.value, signal)

@@ -19,6 +19,8 @@ export interface WayOutDeps {
   /** Connects to exactly this address. */
   dial(address: string, port: number, signal: AbortSignal): Promise<Socket>
   classify(address: string): AddressClass
+  /** PEM of the authorities that certificates of hosts must come from. */
+  roots(): readonly string[]
   limits: EgressLimits
 }
 

@@ -1,8 +1,9 @@
 /**
- * An authority for TLS servers of tests, and what it signs for single names. Just enough DER for
- * that.
+ * A certificate authority that lives in memory: it signs for single hosts, within the names it was
+ * made for, and for a short time. Its private key is in no file, and goes with the object.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { boolean, commonName, integer, oid, sequence, time, tlv } from './der.ts'
 
 interface Certified {
   /** PKCS 8, PEM */
@@ -11,24 +12,31 @@ interface Certified {
   certificate: string
 }
 
-export interface Authority {
+export interface CertificateAuthority {
   /** PEM; what clients are told to trust. */
   certificate: string
-  /** A certificate for one DNS name or address. */
-  issue(name: string): Certified
+  /** A certificate for one DNS name. */
+  issue(name: string, validity: { now: number; validMs: number }): Certified
 }
 
-const DAY_MS = 86_400_000
+export interface AuthorityOptions {
+  /** Epoch `ms` */
+  now: number
+  validMs: number
+  /** Names it may sign for, each with what is below it; all when empty. Never addresses. */
+  names: readonly string[]
+}
+
 /** Clocks inside and outside are one, but a container may be started a moment before. */
 const BACKDATED_MS = 3_600_000
 
 const OID = {
   ecdsaWithSha256: [1, 2, 840, 10045, 4, 3, 2],
-  commonName: [2, 5, 4, 3],
   subjectKeyId: [2, 5, 29, 14],
   keyUsage: [2, 5, 29, 15],
   subjectAltName: [2, 5, 29, 17],
   basicConstraints: [2, 5, 29, 19],
+  nameConstraints: [2, 5, 29, 30],
   authorityKeyId: [2, 5, 29, 35],
   extendedKeyUsage: [2, 5, 29, 37],
   serverAuth: [1, 3, 6, 1, 5, 5, 7, 3, 1],
@@ -39,42 +47,42 @@ interface Pair {
   privateKey: KeyObject
 }
 
-/** A fresh authority. `name` is what people see in a certificate's issuer. */
+/** A fresh authority on P-256. `subject` is what people see as a certificate's issuer. */
 export function createAuthority(
-  name: string,
-  { now, days }: { now: number; days: number },
-): Authority {
+  subject: string,
+  { now, validMs, names }: AuthorityOptions,
+): CertificateAuthority {
   const keys = newKeys()
-  const validity = { from: now - BACKDATED_MS, to: now + days * DAY_MS }
   const keyId = keyIdOf(keys.publicKey)
   const certificate = certify({
-    issuer: name,
-    subject: name,
+    issuer: subject,
+    subject,
     keys,
     signer: keys.privateKey,
-    validity,
+    validity: { from: now - BACKDATED_MS, to: now + validMs },
     extensions: [
       extension(OID.basicConstraints, true, sequence(boolean(true), integer(Buffer.from([0])))),
       // Signs certificates and nothing else.
       extension(OID.keyUsage, true, tlv(0x03, Buffer.from([2, 0x04]))),
       extension(OID.subjectKeyId, false, tlv(0x04, keyId)),
+      ...(names.length === 0 ? [] : [extension(OID.nameConstraints, true, constraints(names))]),
     ],
   })
   return {
     certificate,
-    issue(host) {
+    issue(host, validity) {
       const own = newKeys()
       const leaf = certify({
-        issuer: name,
+        issuer: subject,
         subject: host,
         keys: own,
         signer: keys.privateKey,
-        validity,
+        validity: { from: validity.now - BACKDATED_MS, to: validity.now + validity.validMs },
         extensions: [
           extension(OID.basicConstraints, true, sequence()),
           extension(OID.keyUsage, true, tlv(0x03, Buffer.from([7, 0x80]))),
           extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth))),
-          extension(OID.subjectAltName, false, sequence(tlv(0x82, Buffer.from(host, 'latin1')))),
+          extension(OID.subjectAltName, false, sequence(dnsName(host))),
           extension(OID.authorityKeyId, false, sequence(tlv(0x80, keyId))),
         ],
       })
@@ -108,9 +116,9 @@ function certify(parts: CertificateParts): string {
     tlv(0xa0, integer(Buffer.from([2]))),
     integer(serial),
     algorithm,
-    nameOf(issuer),
+    commonName(issuer),
     sequence(time(validity.from), time(validity.to)),
-    nameOf(subject),
+    commonName(subject),
     keys.publicKey.export({ type: 'spki', format: 'der' }),
     tlv(0xa3, sequence(...extensions)),
   )
@@ -126,51 +134,17 @@ function keyIdOf(key: KeyObject): Buffer {
     .subarray(0, 20)
 }
 
-function nameOf(text: string): Buffer {
-  // A common name holds 64 characters; the full name is in the extension.
-  const value = tlv(0x0c, Buffer.from(text.slice(0, 64)))
-  return sequence(tlv(0x31, sequence(oid(OID.commonName), value)))
-}
-
 function extension(id: readonly number[], isCritical: boolean, value: Buffer): Buffer {
   return sequence(oid(id), ...(isCritical ? [boolean(true)] : []), tlv(0x04, value))
 }
 
-function time(ms: number): Buffer {
-  const text = new Date(ms).toISOString().replace(/[-:T]|\.\d{3}/g, '')
-  // Years before 2050 have the shorter form.
-  const isShort = text < '2050'
-  return tlv(isShort ? 0x17 : 0x18, Buffer.from(isShort ? text.slice(2) : text))
+function dnsName(host: string): Buffer {
+  return tlv(0x82, Buffer.from(host, 'latin1'))
 }
 
-function oid([first = 0, second = 0, ...rest]: readonly number[]): Buffer {
-  const bytes = rest.flatMap((each) => {
-    const groups = [each & 0x7f]
-    for (let left = each >>> 7; left > 0; left >>>= 7) groups.unshift((left & 0x7f) | 0x80)
-    return groups
-  })
-  return tlv(0x06, Buffer.from([first * 40 + second, ...bytes]))
-}
-
-function integer(bytes: Buffer): Buffer {
-  return tlv(0x02, bytes)
-}
-
-function boolean(value: boolean): Buffer {
-  return tlv(0x01, Buffer.from([value ? 0xff : 0]))
-}
-
-function sequence(...parts: Buffer[]): Buffer {
-  return tlv(0x30, ...parts)
-}
-
-function tlv(tag: number, ...parts: Buffer[]): Buffer {
-  const body = Buffer.concat(parts)
-  const length =
-    body.length < 0x80
-      ? [body.length]
-      : body.length < 0x100
-        ? [0x81, body.length]
-        : [0x82, body.length >> 8, body.length & 0xff]
-  return Buffer.concat([Buffer.from([tag, ...length]), body])
+/** Permits the names, and excludes every address of either family. */
+function constraints(names: readonly string[]): Buffer {
+  const permitted = names.map((name) => sequence(dnsName(name)))
+  const addresses = [8, 32].map((length) => sequence(tlv(0x87, Buffer.alloc(length))))
+  return sequence(tlv(0xa0, ...permitted), tlv(0xa1, ...addresses))
 }
