@@ -33,11 +33,17 @@ interface ServerPlace {
   stateDir: string
   /** More words for `openexec serve`. */
   words?: readonly string[]
+  /** Any that is free unless one is named. */
+  port?: number
 }
 
-export async function startServer({ stateDir, words = [] }: ServerPlace): Promise<ServerProcess> {
+export async function startServer({
+  stateDir,
+  words = [],
+  port = 0,
+}: ServerPlace): Promise<ServerProcess> {
   const started = performance.now()
-  const given = ['serve', '--listen', '127.0.0.1:0', '--state', stateDir, ...words]
+  const given = ['serve', '--listen', `127.0.0.1:${port}`, '--state', stateDir, ...words]
   const child = spawn(process.execPath, [PROGRAM, ...given], {
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],

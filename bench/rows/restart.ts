@@ -94,7 +94,9 @@ async function samplePeer(stateDir: string): Promise<number> {
 /** As many commands as there may be are going on. */
 async function busy({ client }: ServerProcess): Promise<void> {
   for (let looks = 0; looks < LOOKS_MAX; looks++) {
-    const { runs } = await bodyOf(client.v1.runs.$get({ query: { limit: '500', status: 'running' } }))
+    const { runs } = await bodyOf(
+      client.v1.runs.$get({ query: { limit: '500', status: 'running' } }),
+    )
     if (runs.length === RUNNING) return
     await delay(LOOK_MS)
   }
@@ -121,8 +123,7 @@ async function containersOf(stateDir: string): Promise<number> {
 async function finish(place: Place): Promise<void> {
   const server = await startServer(place)
   const { runs } = await bodyOf(server.client.v1.runs.$get({ query: { limit: '500' } }))
-  for (const { id } of runs)
-    await server.client.v1.runs[':id'].cancel.$post({ param: { id } })
+  for (const { id } of runs) await server.client.v1.runs[':id'].cancel.$post({ param: { id } })
   await server.kill('SIGTERM')
   const left = await containersOf(place.stateDir)
   if (left > 0) throw new Error(`${left} containers are left`)

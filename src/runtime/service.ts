@@ -10,7 +10,7 @@ import {
   OpenExecError,
   type Tenant,
 } from '../schema/index.ts'
-import { processOwner } from '../sandbox/index.ts'
+import { declareDead, processOwner } from '../sandbox/index.ts'
 import {
   dequeue,
   enqueue,
@@ -133,13 +133,22 @@ async function executeHere(deps: Deps, id: RunId, signal: AbortSignal): Promise<
   state.transact((tx) => endIdleRun(deps, tx, { id, end }))
 }
 
+const FORMER_SERVERS_MAX = 200
+
+/** One server has the state at a time, so those before this one are dead, wherever they lived. */
+function takeOverFrom({ state }: Deps): void {
+  const owner = processOwner()
+  const former = (readMeta(state.db, 'server') ?? '').split('\n')
+  const others = former.filter((each) => each !== '' && each !== owner)
+  for (const each of others) declareDead(each)
+  writeMeta(state.db, 'server', [owner, ...others].slice(0, FORMER_SERVERS_MAX).join('\n'))
+}
+
 /** Every run that a dead process left: it goes on, or has an end with a reason. */
 function reconcile(deps: Deps): void {
   const { state, now } = deps
-  const owner = processOwner()
-  const former = readMeta(state.db, 'server')
-  pauseInterrupted(deps, former === owner ? undefined : former)
-  writeMeta(state.db, 'server', owner)
+  takeOverFrom(deps)
+  pauseInterrupted(deps)
   state.transact((tx) => {
     for (const { id, tenant, status, owner: has, reason, deadlineAt } of listUnfinishedRuns(tx)) {
       if (has !== undefined || status === 'awaiting_approval') continue
