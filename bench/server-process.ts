@@ -43,11 +43,7 @@ export async function startServer({
   port = 0,
 }: ServerPlace): Promise<ServerProcess> {
   const started = performance.now()
-  const given = ['serve', '--listen', `127.0.0.1:${port}`, '--state', stateDir, ...words]
-  const child = spawn(process.execPath, [PROGRAM, ...given], {
-    cwd: '/',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawnServer({ stateDir, words, port })
   const ended = once(child, 'close')
   const log = { text: '' }
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -71,6 +67,24 @@ export async function startServer({
       return child.exitCode ?? (child.signalCode === 'SIGKILL' ? 137 : 143)
     },
   }
+}
+
+/** One that is killed so long after its process began, whatever it does then. */
+export async function startDoomed(place: Required<ServerPlace>, lifeMs: number): Promise<void> {
+  const child = spawnServer(place)
+  const ended = once(child, 'close')
+  child.stdout.resume()
+  child.stderr.resume()
+  setTimeout(() => child.kill('SIGKILL'), lifeMs)
+  await ended
+}
+
+function spawnServer({ stateDir, words, port }: Required<ServerPlace>) {
+  const given = ['serve', '--listen', `127.0.0.1:${port}`, '--state', stateDir, ...words]
+  return spawn(process.execPath, [PROGRAM, ...given], {
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 async function listening(child: ChildProcess, log: { text: string }): Promise<string> {
@@ -97,8 +111,9 @@ async function listening(child: ChildProcess, log: { text: string }): Promise<st
 
 /** Linux alone says it of another process without a program of its own. */
 function memoryOf(pid: number): number {
+  // One that is ending has no memory any more.
   const kb = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Number(kb) * 1024
+  return Number(kb ?? 0) * 1024
 }
 
 /** What everything of a state directory is labelled with on the engine. */

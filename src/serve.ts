@@ -17,10 +17,12 @@ import {
   firstTokenFile,
   keepTidy,
   requestOfBody,
+  type RunFigures,
   type Service,
   thisMachine,
 } from './runtime/index.ts'
 import { DEFAULT_TENANT, OpenExecError, type Tenant } from './schema/index.ts'
+import { readiness, refuseFullDisk } from './readiness.ts'
 import { countAllEvents, countRuns, lockServer } from './state/index.ts'
 
 export interface ServeOptions {
@@ -85,9 +87,13 @@ async function serve(
   const { log } = options
   refuseDamaged(opened)
   const stop = new AbortController()
-  const service = startService(options, opened, stop.signal)
+  const ended = { tell: (_figures: RunFigures): void => {} }
+  const service = startService(options, opened, {
+    signal: stop.signal,
+    onEnd: (figures) => ended.tell(figures),
+  })
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
-  const server = await startListening(options, { program, opened, service })
+  const server = await startListening(options, { program, opened, service, ended })
   const { signal } = stop
   const { sandboxes } = program
   void keepTidy(opened.runtimeOf(DEFAULT_TENANT), { sandboxes, log, signal })
@@ -111,7 +117,11 @@ async function serve(
   }
 }
 
-function startService(options: ServeOptions, opened: OpenedRuntime, signal: AbortSignal): Service {
+function startService(
+  options: ServeOptions,
+  opened: OpenedRuntime,
+  given: { signal: AbortSignal; onEnd(figures: RunFigures): void },
+): Service {
   const capacity = createCapacity(thisMachine(), options.concurrency)
   return createService(
     { ...opened.deps, runtimeOf: opened.runtimeOf },
@@ -122,7 +132,7 @@ function startService(options: ServeOptions, opened: OpenedRuntime, signal: Abor
         waitingOfTenant: options.waitingMax,
         runningOfTenant: options.concurrencyOfTenant ?? capacity.max,
       },
-      signal,
+      ...given,
     },
   )
 }
@@ -131,11 +141,13 @@ interface Parts {
   program: Program
   opened: OpenedRuntime
   service: Service
+  /** Who counts runs as they end; known once there is somebody who does. */
+  ended: { tell(figures: RunFigures): void }
 }
 
 async function startListening(options: ServeOptions, parts: Parts): Promise<ApiServer> {
   const { host, port, limits, log } = options
-  const { opened, service, program } = parts
+  const { opened, service, program, ended } = parts
   const { createTickets, listen, metricsOf, openApiDocument, ownRoutes } = await loadServing()
   const { state } = opened.deps
   const tickets = createTickets(opened.deps.now)
@@ -146,6 +158,10 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     stored: () => ({ runs: countRuns(state.db), events: countAllEvents(state.db) }),
     pool: () => poolFigures(program),
   })
+  ended.tell = (figures) => {
+    metrics.ran(figures)
+    log.ran(figures)
+  }
   const apis = new Map<Tenant, ReturnType<typeof createApi>>()
   const apiOf = (tenant: Tenant) => {
     const api = apis.get(tenant) ?? apiOfTenant(options, parts, tenant)
@@ -153,7 +169,7 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     apis.set(tenant, api)
     return api
   }
-  const ready = () => readiness(program, service)
+  const ready = () => readiness(parts)
   const deps = {
     tokens: opened.tokens,
     tickets,
@@ -181,35 +197,20 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
     catalog: program.catalog,
     advisor: program.advisor,
     tokens,
-    admit: () => service.queue.admit(tenant),
+    admit: () => {
+      refuseFullDisk(opened)
+      service.queue.admit(tenant)
+    },
     launch: service.resume,
-    submit: (request, place) => service.submit(tenant, request, place),
+    submit: async (request, place) => {
+      refuseFullDisk(opened)
+      return await service.submit(tenant, request, place)
+    },
     requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
     counts: service.queue.counts,
     backup: (directory) => backupState({ state: opened.deps.state, root }, directory),
     onBug: (error, requestId) => options.log.bug(error, requestId),
   })
-}
-
-/** How long the engine may take to answer, in `ms`. */
-const READY_MS = 3_000
-
-/** Throws `unavailable` with what is missing. */
-async function readiness({ sandboxes }: Program, { queue }: Service): Promise<void> {
-  if (queue.isStopped())
-    throw new OpenExecError('unavailable', 'Cannot take runs: the server is ending')
-  try {
-    await sandboxes.facts({ signal: AbortSignal.timeout(READY_MS) })
-  } catch (cause) {
-    throw new OpenExecError(
-      'unavailable',
-      'Cannot take runs: the container engine does not answer',
-      {
-        hint: 'Run `openexec doctor` on the machine of the server',
-        cause,
-      },
-    )
-  }
 }
 
 function refuseDamaged({ deps: { state } }: OpenedRuntime): void {

@@ -12,7 +12,7 @@ import { OpenExecError } from '../../src/schema/index.ts'
 import { EXTERNAL_PACKAGES } from './program.ts'
 import { projectRoot } from './project-root.ts'
 
-export const SERVER_IMAGE = 'openexec/server:latest'
+const SERVER_IMAGE = 'openexec/server:latest'
 const BASE_IMAGE = 'openexec/node:latest'
 /** Beside `dist`, what the program reads where it lies. */
 const SHIPPED = ['dist', 'bin', 'blueprints', 'migrations', 'package.json', 'LICENSE']

@@ -1,4 +1,5 @@
 /** Starts the server in this process and stays with it until it is told to end. */
+import { modelKeys } from '../config.ts'
 import type { ServeOptions } from '../serve.ts'
 import type { Io } from './io.ts'
 
@@ -9,12 +10,14 @@ type Given = Omit<ServeOptions, 'log' | 'limits'> & {
 
 /** Gives back whether every run had ended. Loading a server is what no other command pays for. */
 export async function serveUntilStopped(io: Io, given: Given): Promise<'done' | 'left'> {
-  const [{ openServer }, { loadServing }] = await Promise.all([
+  const [{ openServer }, { loadServing }, { createRedactor }] = await Promise.all([
     import('../serve.ts'),
     import('../api/index.ts'),
+    import('../events/index.ts'),
   ])
   const { createServerLog, SERVER_LIMITS } = await loadServing()
-  const log = createServerLog({ write: (line: string) => io.err(line.trimEnd()) })
+  const redactor = createRedactor(modelKeys(given.config))
+  const log = createServerLog({ write: (line: string) => io.err(redactor.text(line.trimEnd())) })
   const serving = await openServer({ ...given, log, limits: SERVER_LIMITS })
   io.out(`Listening on ${serving.url}`)
   io.err(`The first token is in ${serving.tokenFile}`)

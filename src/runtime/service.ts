@@ -26,6 +26,7 @@ import type { Capacity } from './capacity.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 import { hasEnded } from './execute.ts'
 import { pauseInterrupted } from './maintain.ts'
+import { type RunFigures, runFigures } from './run-figures.ts'
 import { createQueue, type Queue, type QueueLimits } from './queue.ts'
 import type { Runtime } from './runtime.ts'
 import type { QueuePlace } from './submit.ts'
@@ -35,6 +36,8 @@ export interface ServiceOptions {
   limits: QueueLimits
   /** Aborts what is executed here. */
   signal: AbortSignal
+  /** Told of each run that has ended here. */
+  onEnd(figures: RunFigures): void
 }
 
 export interface Service {
@@ -60,7 +63,7 @@ const RESUMED_PRIORITY = 100
 
 export function createService(
   deps: Omit<RuntimeDeps, 'tenant'> & { runtimeOf(tenant: Tenant): Runtime },
-  { capacity, limits, signal }: ServiceOptions,
+  { capacity, limits, signal, onEnd }: ServiceOptions,
 ): Service {
   const { state, now } = deps
   const queue = createQueue({
@@ -68,7 +71,10 @@ export function createService(
     now,
     capacity,
     limits,
-    execute: (id) => executeHere(deps, id, signal),
+    execute: async (id) => {
+      await executeHere(deps, id, signal)
+      if (hasEnded(getRun(state.db, id))) onEnd(runFigures(state, id))
+    },
     end: (tx, id, end) => void endIdleRun(deps, tx, { id, end }),
   })
   const prepare = atMost(PREPARED_AT_ONCE)
