@@ -38,6 +38,7 @@ const PACKAGE_OWNERS = {
   '@hono/node-server': ['api', 'cli'],
   '@modelcontextprotocol/sdk': ['cli'],
   ws: ['api'],
+  '@opentelemetry/api': ['events'],
   pino: ['api'],
   'prom-client': ['api'],
   commander: ['cli'],

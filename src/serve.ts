@@ -8,7 +8,7 @@ import {
   type ServerLog,
 } from './api/index.ts'
 import { openProgram } from './app.ts'
-import { poolFigures, readiness, version } from './serve-health.ts'
+import { poolFigures, version } from './serve-health.ts'
 import { type Background, startBackground } from './serve-background.ts'
 import { type Internet, machineInternet } from './sandbox/index.ts'
 import type { Config } from './config.ts'
@@ -21,10 +21,12 @@ import {
   keepTidy,
   requestOfBody,
   type Retention,
+  type RunFigures,
   type Service,
   thisMachine,
 } from './runtime/index.ts'
 import { DEFAULT_TENANT, OpenExecError, type Tenant } from './schema/index.ts'
+import { readiness, refuseFullDisk } from './readiness.ts'
 import { countAllEvents, countRuns, lockServer } from './state/index.ts'
 
 export interface ServeOptions {
@@ -108,18 +110,21 @@ async function serve(
   const { log } = options
   refuseDamaged(opened)
   const stop = new AbortController()
-  const service = startService(options, opened, stop.signal)
+  const ended = { tell: (_figures: RunFigures): void => {} }
+  const service = startService(options, opened, {
+    signal: stop.signal,
+    onEnd: (figures) => ended.tell(figures),
+  })
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
   const background = startBackground(
     { opened, service },
     { ...options, internet: options.internet ?? machineInternet(options.config.certificates) },
   )
-  const server = await startListening(options, { program, opened, service, background }).catch(
-    async (error: unknown) => {
-      await background.stop()
-      throw error
-    },
-  )
+  const parts = { program, opened, service, background, ended }
+  const server = await startListening(options, parts).catch(async (error: unknown) => {
+    await background.stop()
+    throw error
+  })
   const { signal } = stop
   const { sandboxes } = program
   void keepTidy(opened.runtimeOf(DEFAULT_TENANT), { sandboxes, log, signal })
@@ -144,7 +149,11 @@ async function serve(
   }
 }
 
-function startService(options: ServeOptions, opened: OpenedRuntime, signal: AbortSignal): Service {
+function startService(
+  options: ServeOptions,
+  opened: OpenedRuntime,
+  given: { signal: AbortSignal; onEnd(figures: RunFigures): void },
+): Service {
   const capacity = createCapacity(thisMachine(), options.concurrency)
   return createService(
     { ...opened.deps, runtimeOf: opened.runtimeOf },
@@ -155,7 +164,7 @@ function startService(options: ServeOptions, opened: OpenedRuntime, signal: Abor
         waitingOfTenant: options.waitingOfTenant ?? options.waitingMax,
         runningOfTenant: options.concurrencyOfTenant ?? capacity.max,
       },
-      signal,
+      ...given,
     },
   )
 }
@@ -165,11 +174,13 @@ interface Parts {
   opened: OpenedRuntime
   service: Service
   background: Background
+  /** Who counts runs as they end; known once there is somebody who does. */
+  ended: { tell(figures: RunFigures): void }
 }
 
 async function startListening(options: ServeOptions, parts: Parts): Promise<ApiServer> {
   const { host, port, limits, log } = options
-  const { opened, service, program, background } = parts
+  const { opened, service, program, background, ended } = parts
   const { createRates, createTickets, listen, metricsOf, openApiDocument, ownRoutes } =
     await loadServing()
   const { state } = opened.deps
@@ -184,6 +195,10 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     stored: () => ({ runs: countRuns(state.db), events: countAllEvents(state.db) }),
     pool: () => poolFigures(program),
   })
+  ended.tell = (figures) => {
+    metrics.ran(figures)
+    log.ran(figures)
+  }
   const apis = new Map<Tenant, ReturnType<typeof createApi>>()
   const apiOf = (tenant: Tenant) => {
     const api = apis.get(tenant) ?? apiOfTenant(options, parts, tenant)
@@ -191,7 +206,7 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     apis.set(tenant, api)
     return api
   }
-  const ready = () => readiness(program, service)
+  const ready = () => readiness(parts)
   const deps = {
     tokens: opened.tokens,
     tickets,
@@ -223,9 +238,15 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
     tokens,
     webhooks: opened.webhooksAt(options.hookOrigins),
     schedules: opened.schedules,
-    admit: () => service.queue.admit(tenant),
+    admit: () => {
+      refuseFullDisk(opened)
+      service.queue.admit(tenant)
+    },
     launch: service.resume,
-    submit: (request, place) => service.submit(tenant, request, place),
+    submit: async (request, place) => {
+      refuseFullDisk(opened)
+      return await service.submit(tenant, request, place)
+    },
     requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
     counts: service.queue.counts,
     backup: (directory) => backupState({ state: opened.deps.state, root }, directory),

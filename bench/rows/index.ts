@@ -2,9 +2,12 @@ import type { BenchRow } from '../row.ts'
 import { burst } from './burst.ts'
 import { coldRun } from './cold-run.ts'
 import { command } from './command.ts'
+import { eventAppend } from './event-append.ts'
+import { eventFanout } from './event-fanout.ts'
 import { flood } from './flood.ts'
 import { hardening } from './hardening.ts'
 import { pipeThroughput } from './pipe-throughput.ts'
+import { restart } from './restart.ts'
 import { teardown } from './teardown.ts'
 import { warmRun } from './warm-run.ts'
 
@@ -15,6 +18,9 @@ export const ROWS: readonly BenchRow[] = [
   hardening,
   teardown,
   pipeThroughput,
+  eventAppend,
+  eventFanout,
+  restart,
   burst,
   flood,
 ]

@@ -3,7 +3,7 @@
  * many costs every command most of a second. `bin/openexec.js` takes it where no source is newer,
  * so that nobody who edits a source has to think of it.
  */
-import { existsSync, mkdtempSync, renameSync, rmSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { type Plugin, rolldown } from 'rolldown'
 import { isBuilt } from '../../bin/is-built.js'
@@ -11,7 +11,13 @@ import { projectRoot } from './project-root.ts'
 
 const DIST = join(projectRoot, 'dist')
 /** Found beside the program at run time: compiled for a platform, or read as files. */
-const EXTERNAL = ['better-sqlite3', 'cpu-features', 'web-tree-sitter', /^@vscode\/tree-sitter-wasm/]
+export const EXTERNAL_PACKAGES: readonly string[] = [
+  'better-sqlite3',
+  'cpu-features',
+  'web-tree-sitter',
+  '@vscode/tree-sitter-wasm',
+]
+const EXTERNAL = [...EXTERNAL_PACKAGES, /^@vscode\/tree-sitter-wasm\//]
 
 /** Does nothing where `dist` is newer than every source. */
 export async function ensureProgram(say: (line: string) => void): Promise<void> {
@@ -23,7 +29,9 @@ export async function ensureProgram(say: (line: string) => void): Promise<void> 
 /** Puts a whole new `dist` in the place of the old one. */
 export async function buildProgram(): Promise<void> {
   const started = new Date()
-  const directory = mkdtempSync(join(projectRoot, '.openexec-dev/dist-'))
+  const parent = join(projectRoot, '.openexec-dev')
+  mkdirSync(parent, { recursive: true })
+  const directory = mkdtempSync(join(parent, 'dist-'))
   try {
     const bundle = await rolldown({
       input: { 'cli/main': 'src/cli/main.ts', 'client/index': 'src/client/index.ts' },

@@ -13,6 +13,7 @@ import {
   usageTokens,
   worstCostMicroUsd,
 } from '../model/index.ts'
+import { traced } from '../events/index.ts'
 import { withDeadline, withinDepth } from '../tools/index.ts'
 import { answeredEvent, failedEvent, retryEvent } from './agent-events.ts'
 import type { AgentDeps } from './agent-stage.ts'
@@ -77,7 +78,12 @@ export async function askModel(
     return more.ok
   }
   try {
-    outcome = await generate(deps, request, { signal, another })
+    const facts = { 'gen_ai.provider.name': model.provider, 'gen_ai.request.model': model.model }
+    outcome = await traced({ name: 'model call', facts, partOf: 'here' }, async (add) => {
+      const answered = await generate(deps, request, { signal, another })
+      add(spanFactsOf(answered))
+      return answered
+    })
   } finally {
     const last = calls.pop()
     for (const [index, lost] of calls.entries())
@@ -120,6 +126,15 @@ async function generate(
   if (answer.kind === 'done') return answer.value
   const message = `No answer came within ${CALL_TIMEOUT_MS} ms`
   return { ok: false, failure: modelFailure('timed_out', message) }
+}
+
+function spanFactsOf(outcome: ModelOutcome) {
+  if (!outcome.ok) return { 'error.type': outcome.failure.class }
+  const { usage } = outcome.response
+  return {
+    'gen_ai.usage.input_tokens': usageTokens(usage) - usage.output,
+    'gen_ai.usage.output_tokens': usage.output,
+  }
 }
 
 /** What an answer is counted as; one that may have been charged for counts as the worst case. */

@@ -15,6 +15,7 @@ import {
 } from '../schema/index.ts'
 import type { Gateway, RunSide, Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
 import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
+import { tracedEgress, tracedStart } from './trace-sandbox.ts'
 import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
 export interface RunSandboxesDeps {
@@ -148,8 +149,7 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
     if (asked.confinement.workspace === 'read_write') early?.watchDisk(deps.measure)
     refuseOtherImage(deps, sandbox)
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
-    const write = (events: readonly NewEvent[]) =>
-      deps.state.transact((tx) => deps.append(tx, events))
+    const write = tracedEgress((events) => deps.state.transact((tx) => deps.append(tx, events)))
     const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
     return { id, stage: wish.stage, sandbox, egress }
   } catch (error) {
@@ -171,7 +171,7 @@ async function openCold(
   const measure = confinement.workspace === 'read_write' ? deps.measure : undefined
   const mounts = deps.mounts(confinement)
   const spec = { ...deps.place, id, run: deps.runId, confinement, mounts, measure }
-  return await deps.sandboxes.open(spec, { signal })
+  return await tracedStart(spec, () => deps.sandboxes.open(spec, { signal }))
 }
 
 /** A name can come to mean another image between two starts; the run's snapshot says which it is. */

@@ -1,5 +1,7 @@
 /** What Prometheus reads. Figures that others keep are asked for when somebody looks. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { RunFigures } from '../runtime/index.ts'
+import { countRunsIn } from './run-metrics.ts'
 import type { AnsweredRequest } from './service-app.ts'
 
 export interface MetricSources {
@@ -21,9 +23,8 @@ export interface MetricSources {
 
 export interface Metrics {
   answered(request: AnsweredRequest): void
-  /** From its submission to the beginning of a run, in seconds. */
-  began(seconds: number): void
-  ended(status: string, reason: string | undefined): void
+  /** A run that has ended here. */
+  ran(figures: RunFigures): void
   text(): Promise<string>
 }
 
@@ -43,18 +44,6 @@ export function metricsOf(sources: MetricSources): Metrics {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
     registers,
   })
-  const starts = new Histogram({
-    name: 'openexec_run_start_seconds',
-    help: 'From the submission of a run to its beginning',
-    buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600],
-    registers,
-  })
-  const ends = new Counter({
-    name: 'openexec_runs_ended_total',
-    help: 'Runs that ended here',
-    labelNames: ['status', 'reason'],
-    registers,
-  })
   addGauges(registry, sources)
   return {
     answered: ({ method, route, status, ms }) => {
@@ -65,8 +54,7 @@ export function metricsOf(sources: MetricSources): Metrics {
       })
       durations.observe({ route }, ms / 1000)
     },
-    began: (seconds) => starts.observe(seconds),
-    ended: (status, reason) => ends.inc({ status, reason: reason ?? 'none' }),
+    ran: countRunsIn(registry),
     text: () => registry.metrics(),
   }
 }

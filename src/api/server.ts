@@ -74,7 +74,10 @@ export async function listen(
       upgrades.end()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()
-      const timer = setTimeout(() => server.closeAllConnections(), LINGER_MS)
+      const timer = setTimeout(() => {
+        server.closeAllConnections()
+        upgrades.cut()
+      }, LINGER_MS)
       await closed
       clearTimeout(timer)
     },

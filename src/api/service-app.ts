@@ -1,8 +1,9 @@
 /** The API behind its gate: one Hono app whose routes are exactly those of the route table. */
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
+import { traced } from '../events/index.ts'
 import type { Caller, Tokens } from '../runtime/index.ts'
-import { OpenExecError, type Tenant } from '../schema/index.ts'
+import { OpenExecError, RunId, type Tenant } from '../schema/index.ts'
 import { type Api, answerOf, errorResponse, notFound } from './app.ts'
 import { limitBody } from './body-limit.ts'
 import { authenticate, authorize, checkPlace, requestIdOf } from './gate.ts'
@@ -32,6 +33,8 @@ export type OwnRoute = (request: Request, caller: Caller) => Response | Promise<
 
 export interface AnsweredRequest {
   requestId: string
+  /** Of a route that names a run. */
+  runId: string | undefined
   method: string
   /** As the route table has it; what was asked for where nothing fits is not repeated. */
   route: string
@@ -62,10 +65,14 @@ async function answer(
   const header = (name: string) => c.req.header(name)
   const requestId = requestIdOf(header)
   const seen: Seen = { actor: undefined, headers: {} }
-  const response = await pass(deps, { c, row, requestId, seen }).catch((error: unknown) => {
-    const body = answerOf(error, requestId)
-    if (body.error.code === 'internal') deps.onBug(error, requestId)
-    return errorResponse(body)
+  const response = await traced(spanOf(c, row, requestId), async (add) => {
+    const passed = await pass(deps, { c, row, requestId, seen }).catch((error: unknown) => {
+      const body = answerOf(error, requestId)
+      if (body.error.code === 'internal') deps.onBug(error, requestId)
+      return errorResponse(body)
+    })
+    add({ 'http.response.status_code': passed.status })
+    return passed
   })
   response.headers.set('x-request-id', requestId)
   for (const [name, value] of Object.entries(seen.headers)) response.headers.set(name, value)
@@ -75,7 +82,8 @@ async function answer(
   const { method } = c.req
   const { status } = response
   const { actor } = seen
-  deps.onAnswer({ requestId, method, route: row?.path ?? 'none', status, ms, actor })
+  const runId = runIdOf(c)
+  deps.onAnswer({ requestId, runId, method, route: row?.path ?? 'none', status, ms, actor })
   // Nobody reads the body of an answer to HEAD.
   if (method === 'HEAD') void response.body?.cancel().catch(() => {})
   return response
@@ -85,6 +93,26 @@ interface Seen {
   actor: string | undefined
   /** Of the answer, whatever it is. */
   headers: Record<string, string>
+}
+
+/** Only a whole one is repeated, whatever else stands in the address. */
+function runIdOf(c: Context): RunId | undefined {
+  return RunId.safeParse(c.req.param('id')).data
+}
+
+/** A caller's own trace goes on here where it says which it is. */
+function spanOf(c: Context, row: RouteRow | undefined, requestId: string) {
+  const [traceparent, tracestate] = [c.req.header('traceparent'), c.req.header('tracestate')]
+  return {
+    name: `${row?.method ?? 'none'} ${row?.path ?? 'none'}`,
+    facts: {
+      'http.request.method': row?.method ?? 'none',
+      'http.route': row?.path ?? 'none',
+      'openexec.request.id': requestId,
+      'openexec.run.id': runIdOf(c),
+    },
+    partOf: { headers: { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) } },
+  }
 }
 
 interface Passing {

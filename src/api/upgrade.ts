@@ -34,6 +34,8 @@ export interface Upgrades {
   readonly open: number
   /** Tells every reader that the server is ending. */
   end(): void
+  /** Lets go of readers that did not take leave. */
+  cut(): void
 }
 
 const MESSAGE_BYTES_MAX = 64 * 1024
@@ -80,6 +82,9 @@ export function handleUpgrades(server: Server, deps: UpgradeDeps): Upgrades {
     end: () => {
       for (const client of sockets.clients) client.close(CLOSE.ending, 'The server is ending')
       sockets.close()
+    },
+    cut: () => {
+      for (const client of sockets.clients) client.terminate()
     },
   }
 }

@@ -1,4 +1,5 @@
 /** One attempt of a stage, whatever becomes of it: performed, and its tree held against policy. */
+import { traced } from '../events/index.ts'
 import type { Environment, StageAttempt } from './engine.ts'
 import { type Checkpoint, endOfAbort, endOfError, type StageOutcome, verdictOf } from './outcome.ts'
 
@@ -14,6 +15,20 @@ const VIOLATIONS_SHOWN_MAX = 5
 
 /** Never throws. The verdict counts only with the tree: a violation outranks any success. */
 export async function attemptStage(
+  environment: Environment,
+  attempt: StageAttempt,
+  signal: AbortSignal,
+): Promise<Attempted> {
+  const facts = { 'openexec.stage': attempt.stage.id, 'openexec.attempt': attempt.attempt }
+  return await traced({ name: 'stage', facts, partOf: 'here' }, async (add) => {
+    const attempted = await perform(environment, attempt, signal)
+    const { verdict, reason } = attempted.outcome
+    add({ 'openexec.verdict': verdict, 'error.type': reason })
+    return attempted
+  })
+}
+
+async function perform(
   environment: Environment,
   attempt: StageAttempt,
   signal: AbortSignal,

@@ -1,4 +1,5 @@
 /** Starts the server in this process and stays with it until it is told to end. */
+import { ownSecrets } from '../config.ts'
 import type { ServeOptions } from '../serve.ts'
 import type { Io } from './io.ts'
 
@@ -11,12 +12,14 @@ type Given = Omit<ServeOptions, 'log' | 'limits' | 'rates'> & {
 
 /** Gives back whether every run had ended. Loading a server is what no other command pays for. */
 export async function serveUntilStopped(io: Io, given: Given): Promise<'done' | 'left'> {
-  const [{ openServer }, { loadServing }] = await Promise.all([
+  const [{ openServer }, { loadServing }, { createRedactor }] = await Promise.all([
     import('../serve.ts'),
     import('../api/index.ts'),
+    import('../events/index.ts'),
   ])
   const { createServerLog, RATE_LIMITS, SERVER_LIMITS } = await loadServing()
-  const log = createServerLog({ write: (line: string) => io.err(line.trimEnd()) })
+  const redactor = createRedactor(ownSecrets(given.config))
+  const log = createServerLog({ write: (line: string) => io.err(redactor.text(line.trimEnd())) })
   const rates = { ...RATE_LIMITS, ...given.rates }
   const serving = await openServer({ ...given, rates, log, limits: SERVER_LIMITS })
   io.out(`Listening on ${serving.url}`)

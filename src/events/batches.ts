@@ -4,15 +4,15 @@ import type { Bell } from './bell.ts'
 export const BATCH_SIZE = 100
 
 /**
- * What `read` gives, over and over; after an empty batch, once the bell has rung. Ends at abort. The
- * reader moves on what `read` begins after.
+ * What `read` gives, over and over; after an empty batch, once the bell has rung. Ends at abort, and
+ * when the timeline is closed. The reader moves on what `read` begins after.
  */
 export async function* batchesOf<T>(
   bell: Bell,
   key: Parameters<Bell['arm']>[0],
   { read, signal }: { read(): readonly T[]; signal: AbortSignal },
 ): AsyncGenerator<readonly T[]> {
-  while (!signal.aborted) {
+  while (!signal.aborted && !bell.over) {
     // Armed before the read, so that no append falls between the two.
     const { rung, disarm } = bell.arm(key)
     signal.addEventListener('abort', disarm)

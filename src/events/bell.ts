@@ -18,6 +18,8 @@ interface ArmedBell {
 }
 
 export interface Bell {
+  /** Whether nobody may read any more: the state is being closed. */
+  readonly over: boolean
   arm(runId: Rung): ArmedBell
   ring(runId: RunId): void
   /** Wakes everybody and stops watching. */
@@ -28,6 +30,7 @@ export function createBell(state: Pick<State, 'dataVersion'>): Bell {
   const armed = new Map<Rung, Set<() => void>>()
   let timer: NodeJS.Timeout | undefined
   let seen = 0
+  let over = false
   const look = (): void => {
     const version = state.dataVersion()
     if (version === seen) return
@@ -50,6 +53,9 @@ export function createBell(state: Pick<State, 'dataVersion'>): Bell {
     for (const runId of armed.keys()) wake(runId)
   }
   return {
+    get over() {
+      return over
+    },
     arm: (runId) => {
       watch()
       const settlers = armed.get(runId) ?? new Set()
@@ -71,6 +77,7 @@ export function createBell(state: Pick<State, 'dataVersion'>): Bell {
       wake(EVERY_RUN)
     },
     [Symbol.dispose]: () => {
+      over = true
       wakeAll()
       rest()
     },

@@ -3,6 +3,7 @@
  * decided here.
  */
 import { OpenExecError, type Run, type RunId, TERMINAL_STATUSES } from '../schema/index.ts'
+import { traced } from '../events/index.ts'
 import { ownerState, processOwner } from '../sandbox/index.ts'
 import { claimRun, getRun, listApprovals, releaseRun } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
@@ -26,7 +27,16 @@ export async function executeRun(deps: RuntimeDeps, id: RunId, caller: AbortSign
     throw refusal(getRun(state.db, id))
   executing.add(id)
   try {
-    return await engine.executeRun(id, caller)
+    return await traced(
+      // Not of the request that happened to make room for it.
+      { name: 'run', facts: { 'openexec.run.id': id }, partOf: 'nothing' },
+      async (add) => {
+        const ended = await engine.executeRun(id, caller)
+        const { blueprint, status, reason } = ended
+        add({ 'openexec.blueprint': blueprint, 'openexec.status': status, 'error.type': reason })
+        return ended
+      },
+    )
   } finally {
     executing.delete(id)
     releaseRun(state.db, id, { owner })

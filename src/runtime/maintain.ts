@@ -31,12 +31,10 @@ const RUNS_MAX = 1_000_000
 /** Runs that nobody executes any more become `paused`; touches nothing but state. */
 export function pauseInterrupted(
   deps: Pick<RuntimeDeps, 'state' | 'timeline' | 'now' | 'redact'>,
-  /** An owner that is known to be gone though this process could not tell. */
-  former?: string,
 ): RunId[] {
   const { state } = deps
   return listUnfinishedRuns(state.db).flatMap(({ id, owner }) => {
-    if (owner !== former || owner === undefined) if (!isInterrupted(getRun(state.db, id))) return []
+    if (!isInterrupted(getRun(state.db, id))) return []
     const paused = state.transact((tx) => {
       if (!claimRun(tx, id, { owner: undefined, expectedOwner: owner })) return false
       return pauseIdleRun(deps, tx, id)

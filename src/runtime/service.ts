@@ -10,7 +10,7 @@ import {
   OpenExecError,
   type Tenant,
 } from '../schema/index.ts'
-import { processOwner } from '../sandbox/index.ts'
+import { declareDead, processOwner } from '../sandbox/index.ts'
 import {
   dequeue,
   enqueue,
@@ -26,6 +26,7 @@ import type { Capacity } from './capacity.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 import { hasEnded } from './execute.ts'
 import { pauseInterrupted } from './maintain.ts'
+import { type RunFigures, runFigures } from './run-figures.ts'
 import { createQueue, type Queue, type QueueLimits } from './queue.ts'
 import type { Runtime } from './runtime.ts'
 import type { QueuePlace } from './submit.ts'
@@ -35,6 +36,8 @@ export interface ServiceOptions {
   limits: QueueLimits
   /** Aborts what is executed here. */
   signal: AbortSignal
+  /** Told of each run that has ended here. */
+  onEnd(figures: RunFigures): void
 }
 
 export interface Service {
@@ -60,7 +63,7 @@ const RESUMED_PRIORITY = 100
 
 export function createService(
   deps: Omit<RuntimeDeps, 'tenant'> & { runtimeOf(tenant: Tenant): Runtime },
-  { capacity, limits, signal }: ServiceOptions,
+  { capacity, limits, signal, onEnd }: ServiceOptions,
 ): Service {
   const { state, now } = deps
   const queue = createQueue({
@@ -68,7 +71,10 @@ export function createService(
     now,
     capacity,
     limits,
-    execute: (id) => executeHere(deps, id, signal),
+    execute: async (id) => {
+      await executeHere(deps, id, signal)
+      if (hasEnded(getRun(state.db, id))) onEnd(runFigures(state, id))
+    },
     end: (tx, id, end) => void endIdleRun(deps, tx, { id, end }),
   })
   const prepare = atMost(PREPARED_AT_ONCE)
@@ -133,13 +139,22 @@ async function executeHere(deps: Deps, id: RunId, signal: AbortSignal): Promise<
   state.transact((tx) => endIdleRun(deps, tx, { id, end }))
 }
 
+const FORMER_SERVERS_MAX = 200
+
+/** One server has the state at a time, so those before this one are dead, wherever they lived. */
+function takeOverFrom({ state }: Deps): void {
+  const owner = processOwner()
+  const former = (readMeta(state.db, 'server') ?? '').split('\n')
+  const others = former.filter((each) => each !== '' && each !== owner)
+  for (const each of others) declareDead(each)
+  writeMeta(state.db, 'server', [owner, ...others].slice(0, FORMER_SERVERS_MAX).join('\n'))
+}
+
 /** Every run that a dead process left: it goes on, or has an end with a reason. */
 function reconcile(deps: Deps): void {
   const { state, now } = deps
-  const owner = processOwner()
-  const former = readMeta(state.db, 'server')
-  pauseInterrupted(deps, former === owner ? undefined : former)
-  writeMeta(state.db, 'server', owner)
+  takeOverFrom(deps)
+  pauseInterrupted(deps)
   state.transact((tx) => {
     for (const { id, tenant, status, owner: has, reason, deadlineAt } of listUnfinishedRuns(tx)) {
       if (has !== undefined || status === 'awaiting_approval') continue

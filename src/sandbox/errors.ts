@@ -65,7 +65,7 @@ function engineCause(error: unknown): unknown {
 }
 
 /** The engine's own words, for a person; nothing is decided by them. */
-function said(cause: unknown): string {
+export function said(cause: unknown): string {
   const json: unknown = cause instanceof Error && 'json' in cause ? cause.json : undefined
   const words: unknown =
     json !== null && typeof json === 'object' ? Reflect.get(json, 'message') : ''

@@ -13,7 +13,7 @@ export type { WarmSandbox } from './pool-shelf.ts'
 export { poolDirectory, sweepPoolSlots } from './pool-slots.ts'
 export { authoritySources, findPrivateAuthorities } from './private-authorities.ts'
 export type { Probed } from './probe.ts'
-export { ownerState, processOwner } from './process-owner.ts'
+export { declareDead, ownerState, processOwner } from './process-owner.ts'
 export type {
   DirectoryEntry,
   ExecRequest,

@@ -10,6 +10,17 @@ import { hostname } from 'node:os'
 
 export type OwnerState = 'alive' | 'dead' | 'unknown'
 
+/** Processes that are known to be gone though this one could not tell. */
+const gone = new Set<string>()
+
+/**
+ * For who holds what only one living process can hold: its former holder is dead, wherever it lived.
+ * So a server in a container knows what the one before it left, which had pids of its own.
+ */
+export function declareDead(owner: string): void {
+  gone.add(owner)
+}
+
 const OWNER = /^([1-9]\d{0,9}):([^@:]{1,64})@([0-9a-f]{16})$/
 
 /** `<pid>:<start time>@<machine and pid namespace>` of a process, by default this one. */
@@ -21,6 +32,7 @@ export function processOwner(pid: number = process.pid): string {
 export function ownerState(owner: string): OwnerState {
   const match = OWNER.exec(owner)
   const [, pid, start, where] = match ?? []
+  if (gone.has(owner)) return 'dead'
   if (match === null || where !== place()) return 'unknown'
   return startTime(Number(pid)) === start ? 'alive' : 'dead'
 }

@@ -6,7 +6,7 @@ import { type Clock, type Log, OpenExecError } from '../schema/index.ts'
 import { NO_CLAMPS } from './bring-up.ts'
 import type { Engine } from './connect.ts'
 import type { DockerSandbox } from './docker-sandbox.ts'
-import { cancelledError } from './engine-call.ts'
+import { cancelledError, engineCall } from './engine-call.ts'
 import { engineFacts, type EngineFacts } from './engine-facts.ts'
 import { resolveImage, type ResolvedImage } from './images.ts'
 import { type SandboxLabels, writeLabels } from './labels.ts'
@@ -56,6 +56,8 @@ export interface Sandboxes {
   poolStats(): PoolStats | undefined
   /** Throws `image_not_found` with the way to get it. */
   image(name: string, options: { signal: AbortSignal }): Promise<ResolvedImage>
+  /** Throws `engine_unavailable` or `engine_failed` when it does not answer now. */
+  ping(options: { signal: AbortSignal }): Promise<void>
   /** What the engine can do. */
   facts(options: { signal: AbortSignal }): Promise<EngineFacts>
   /**
@@ -120,6 +122,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     image: async (name, { signal }) =>
       resolveImage((await engine.get(signal)).docker, name, signal),
     facts: ({ signal }) => facts.get(signal),
+    ping: async ({ signal }) => pingEngine(await engine.get(signal), signal),
     probe: (folder, { signal }) => supervisor.probe(folder, signal),
     reap: async (isLive, { signal }) =>
       reap(await engine.get(signal), {
@@ -135,6 +138,12 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
       if (closed.status === 'rejected') throw closed.reason
     },
   }
+}
+
+/** What it once told says nothing about now. */
+async function pingEngine({ docker }: Engine, signal: AbortSignal): Promise<void> {
+  const call = { action: 'reach the engine', missing: 'engine_failed', signal } as const
+  await engineCall({ ...call, timeoutMs: FACTS_TIMEOUT_MS }, () => docker.ping())
 }
 
 function poolOf(

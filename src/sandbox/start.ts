@@ -9,7 +9,7 @@ import { OpenExecError } from '../schema/index.ts'
 import type { Engine } from './connect.ts'
 import type { ContainerSpec } from './container-spec.ts'
 import { cancelledError, engineCall } from './engine-call.ts'
-import { isGone, isHeld, statusOf } from './errors.ts'
+import { isGone, isHeld, said, statusOf } from './errors.ts'
 
 export interface StartedContainer {
   container: Docker.Container
@@ -153,7 +153,7 @@ async function start(
       await started
     } catch (cause) {
       if (statusOf(cause) === undefined || statusOf(cause) === 404) throw cause
-      throw new OpenExecError('sandbox_failed', `Cannot start sandbox "${name}"`, {
+      throw new OpenExecError('sandbox_failed', `Cannot start sandbox "${name}"${said(cause)}`, {
         hint: 'Run `openexec doctor` to check the engine',
         details: { engine: cause instanceof Error ? cause.message.slice(0, 2_000) : '' },
         cause,

@@ -14,10 +14,29 @@ export async function removeSlot(
   const known = owner ?? ownerOf(slotDir)
   if (known !== undefined) removeWorktreeEntry(known.commonDir, slotDir, known.runId)
   const [parent, name] = [path.dirname(slotDir), path.basename(slotDir)]
-  await removeTree(parent, name)
-  // What an earlier attempt had moved aside when it was cut off.
+  // Out of the way before anything is waited for: the run may begin again in the same place meanwhile.
+  if (!movedAside(parent, name)) await removeTree(parent, name)
+  // That, and what an earlier attempt had moved aside when it was cut off.
   const rest = fs.existsSync(parent) ? fs.readdirSync(parent) : []
   for (const left of rest) if (left.startsWith(`${name}.rm`)) await removeTree(parent, left)
+}
+
+const ASIDE_MAX = 10_000
+
+function movedAside(parent: string, name: string): boolean {
+  const from = path.join(parent, name)
+  for (let number = 0; number < ASIDE_MAX; number++) {
+    const aside = path.join(parent, `${name}.rm${number}`)
+    if (fs.lstatSync(aside, { throwIfNoEntry: false }) !== undefined) continue
+    try {
+      fs.renameSync(from, aside)
+      return true
+    } catch {
+      // Not there, or not to be moved.
+      return false
+    }
+  }
+  return false
 }
 
 export interface Swept {

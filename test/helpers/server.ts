@@ -82,6 +82,7 @@ export async function testServer(changes: Partial<ServeOptions> = {}): Promise<T
     info: () => {},
     warn: () => {},
     answered: () => {},
+    ran: () => {},
     bug: (error: unknown) =>
       logged.push(error instanceof Error ? String(error.stack) : String(error)),
   }

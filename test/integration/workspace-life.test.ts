@@ -239,6 +239,16 @@ test('remove() is quiet the second time', async () => {
   expect(b.git('worktree', 'list').trim().split('\n')).toHaveLength(1)
 })
 
+test('remove() leaves alone what is made in the same place while it is at work', async () => {
+  const b = bench()
+  const { slotDir } = await b.create()
+  const removed = b.workspaces.remove(slotDir)
+  write(slotDir, 'of-the-next-attempt', 'here')
+  await removed
+  expect(fs.readdirSync(slotDir)).toEqual(['of-the-next-attempt'])
+  expect(fs.readdirSync(path.dirname(slotDir))).toEqual([path.basename(slotDir)])
+})
+
 test('diskUsage() counts what is allocated, and a linked file once', async () => {
   const b = bench()
   const dir = path.join(b.dir, 'used')
