@@ -87,6 +87,7 @@ export function openApp(options: AppOptions): App {
     catalog: program.catalog,
     advisor: program.advisor,
     tokens: opened?.tokens ?? noRuntime(),
+    uploads: opened?.uploads ?? noRuntime(),
     admit() {},
     launch,
     submit: async (request, { signal }) => {

@@ -13,6 +13,7 @@ import {
   createHandover,
   type createNewId,
   createTokens,
+  createUploads,
   executionSignal,
   runtimesByTenant,
   userFor,
@@ -82,6 +83,7 @@ export function openRuntime(
     root,
     deps,
     tokens: createTokens({ state, now, newId }),
+    uploads: createUploads({ workspaces: shared.workspaces, root, now }),
     runtimeOf: runtimesByTenant(deps),
     abandon: seen.close,
     dispose() {

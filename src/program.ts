@@ -1,4 +1,12 @@
-import type { Advisor, Catalog, Direct, Runtime, RuntimeDeps, Tokens } from './runtime/index.ts'
+import type {
+  Advisor,
+  Catalog,
+  Direct,
+  Runtime,
+  RuntimeDeps,
+  Tokens,
+  Uploads,
+} from './runtime/index.ts'
 import type { Sandboxes } from './sandbox/index.ts'
 import type { Tenant } from './schema/index.ts'
 
@@ -18,6 +26,7 @@ export interface OpenedRuntime {
   root: string
   deps: Omit<RuntimeDeps, 'tenant'>
   tokens: Tokens
+  uploads: Uploads
   runtimeOf(tenant: Tenant): Runtime
   /** Removes what was begun for runs that nobody has executed. */
   abandon(): Promise<void>

@@ -174,17 +174,18 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
 }
 
 function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts, tenant: Tenant) {
-  const { root, tokens } = opened
+  const { root, tokens, uploads } = opened
   const { openRoots } = options
   return createApi({
     runtime: opened.runtimeOf(tenant),
     catalog: program.catalog,
     advisor: program.advisor,
     tokens,
+    uploads,
     admit: () => service.queue.admit(tenant),
     launch: service.resume,
     submit: (request, place) => service.submit(tenant, request, place),
-    requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
+    requestOf: (body, caller) => requestOfBody({ root, openRoots, uploads }, body, caller),
     counts: service.queue.counts,
     backup: (directory) => backupState({ state: opened.deps.state, root }, directory),
     onBug: (error, requestId) => options.log.bug(error, requestId),

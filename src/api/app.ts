@@ -12,6 +12,7 @@ import type {
   QueuePlace,
   Runtime,
   Tokens,
+  Uploads,
 } from '../runtime/index.ts'
 import {
   type CreateRun,
@@ -26,17 +27,20 @@ import type { ApiEnv } from './env.ts'
 import { adviceRoutes } from './routes/advice.ts'
 import { catalogRoutes } from './routes/catalog.ts'
 import { maintenanceRoutes } from './routes/maintenance.ts'
+import { packRoutes } from './routes/pack.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { resultRoutes } from './routes/results.ts'
 import { runRoutes } from './routes/runs.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { uploadRoutes } from './routes/uploads.ts'
 
 export interface ApiDeps {
   runtime: Runtime
   catalog: Catalog
   advisor: Advisor
   tokens: Tokens
+  uploads: Uploads
   /** Throws `too_busy` when no more runs may wait. */
   admit(): void
   /** Sees to it that a queued or resumed run is executed; must not wait for its end. */
@@ -61,12 +65,14 @@ export function createApi(deps: ApiDeps) {
     .get('/v1/health', (c) => c.json({ ok: true }))
     .route('/v1/runs', runRoutes(deps))
     .route('/v1/runs', resultRoutes(deps))
+    .route('/v1/runs', packRoutes(deps))
     .route('/v1', streamRoutes(deps))
     .route('/v1', catalogRoutes(deps))
     .route('/v1', maintenanceRoutes(deps))
     .route('/v1', adviceRoutes(deps))
     .route('/v1/tokens', tokenRoutes(deps))
     .route('/v1/queue', queueRoutes(deps))
+    .route('/v1/uploads', uploadRoutes(deps))
   api.notFound((c) =>
     c.json(answerOf(notFound(c.req.method, c.req.path), c.env.caller.requestId), 404),
   )

@@ -25,7 +25,7 @@ import type { Plan } from './plan.ts'
 import { type HeadStart, type HeadStartDeps, startAhead } from './head-start.ts'
 import { plainText } from './plain-text.ts'
 import { needsProject } from './plan-project.ts'
-import { POLICY_FILE, policyFrom } from './policy-file.ts'
+import { committedPolicy, POLICY_FILE, policyFrom } from './policy-file.ts'
 import { describePrices, describeTools } from './program-facts.ts'
 import { projectOf } from './project-of.ts'
 import { modelNotices, sourceNotices } from './run-notices.ts'
@@ -67,7 +67,7 @@ export async function prepareRun(
   const facts = begun(deps.sandboxes.facts({ signal }))
   const known = named === undefined ? undefined : begun(deps.sandboxes.image(named, { signal }))
   const source = begun(sent().then(() => sourceOf(deps.workspaces, request, signal)))
-  const asked = { request, plan: shipped, facts, known }
+  const asked = { request, plan: shipped, facts, known, source }
   const frame = await frameOf(deps, asked, signal).catch(async (error: unknown) => {
     await source
     throw error
@@ -93,16 +93,17 @@ interface Asked {
   plan: Plan
   facts: ReturnType<Sandboxes['facts']>
   known: ReturnType<Sandboxes['image']> | undefined
+  source: Promise<Source>
 }
 
-/** What does not depend on the commit. */
+/** What does not depend on the commit, but for the policy of a repository without a checkout. */
 async function frameOf(
   deps: PrepareDeps,
-  { request, plan: shipped, facts, known }: Asked,
+  { request, plan: shipped, facts, known, source }: Asked,
   signal: AbortSignal,
 ) {
   const { root, objectDirs } = await deps.workspaces.locate(request.repo, signal)
-  const policy = withPresets(deps, policyOf(request, root))
+  const policy = withPresets(deps, await policyOf(deps, { request, root, source }, signal))
   const plan = planWithModes(shipped, policy)
   const { runtimes } = await facts
   refuseUnsupported(runtimes, { policy, plan })
@@ -193,8 +194,17 @@ function chooseBlueprint(
 }
 
 /** The file that was named, else the one in the checkout if it only narrows, else the built-in. */
-function policyOf(request: RunRequest, root: string): Policy {
-  const base = policyFrom({ named: request.policyFile, found: join(root, POLICY_FILE) })
+async function policyOf(
+  { workspaces }: PrepareDeps,
+  { request, root, source }: Pick<Asked, 'request' | 'source'> & { root: string },
+  signal: AbortSignal,
+): Promise<Policy> {
+  const { policyFile: named, origin } = request
+  const isCommitted = origin !== undefined && named === undefined
+  const found = isCommitted
+    ? await committedPolicy(workspaces, await source, signal)
+    : join(root, POLICY_FILE)
+  const base = policyFrom({ named, found })
   if (base.secrets.length > 0)
     throw new OpenExecError(
       'confinement_unsupported',

@@ -39,6 +39,7 @@ import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { forkRuns } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
+import { packRun } from './result-pack.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
 import { readRunFile } from './read-run-file.ts'
@@ -160,9 +161,12 @@ async function insert(
   return run
 }
 
-function changesOf(deps: RuntimeDeps): Pick<Runtime, 'diff' | 'apply' | 'merge' | 'branch'> {
+function changesOf(
+  deps: RuntimeDeps,
+): Pick<Runtime, 'diff' | 'pack' | 'apply' | 'merge' | 'branch'> {
   return {
     diff: (id, format) => diffRun(deps, id, format),
+    pack: (id, options) => packRun(deps, id, options),
     apply: (id, { signal }) => applyRun(deps, id, signal),
     merge: (id, { signal }) => mergeRun(deps, id, signal),
     branch: (id, options) => branchRun(deps, id, options),

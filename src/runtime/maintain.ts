@@ -133,6 +133,16 @@ async function pruneObjects(
     }
   }
   await workspaces.prune(kept, signal)
+  const inUse = () => {
+    const every = { tenant: undefined, before: undefined, status: undefined }
+    const runs = listRuns(state.db, { ...every, limit: RUNS_MAX })
+    const commits = runs.flatMap(({ baseCommit, request: { fork } }) => [baseCommit, fork?.anchor])
+    return {
+      roots: new Set(runs.map(({ request }) => request.repo)),
+      commits: new Set<string>(commits.filter((commit) => commit !== undefined)),
+    }
+  }
+  await workspaces.pruneKept(inUse, signal)
 }
 
 /** A run whose requests nobody answered in time does not wait for ever. */

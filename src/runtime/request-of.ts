@@ -8,17 +8,19 @@ import { isAbsolute, join, relative } from 'node:path'
 import { type CreateRun, type Document, OpenExecError, RunRequest } from '../schema/index.ts'
 import { storeDocument } from './documents.ts'
 import { type Caller, isOperator } from './tokens.ts'
+import type { Uploads } from './uploads.ts'
 
 export interface RequestPlaces {
   /** The state directory. */
   root: string
   /** Directories whose repositories every tenant may use; real paths. */
   openRoots: readonly string[]
+  uploads: Pick<Uploads, 'rootOf'>
 }
 
 /** Throws `forbidden` for a path the caller may not name, `bad_request` for what has no sense here. */
 export function requestOfBody(
-  { root, openRoots }: RequestPlaces,
+  places: RequestPlaces,
   body: CreateRun | RunRequest,
   caller: Caller,
 ): RunRequest {
@@ -43,13 +45,12 @@ export function requestOfBody(
     ttl: _ttl,
     ...rest
   } = body as CreateRun
+  const { root } = places
   const kept = (document: Document | undefined, fallback: string) =>
     document === undefined ? undefined : storeDocument(root, document, fallback)
   return RunRequest.parse({
     ...rest,
-    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : noUrl(repo.url),
-    ref: repo.ref,
-    includeDirty: ('path' in repo && repo.include_dirty) || false,
+    ...repositoryOf(places, repo, caller),
     blueprint:
       typeof blueprint === 'object'
         ? kept(blueprint, 'blueprint.yaml')
@@ -63,6 +64,29 @@ export function requestOfBody(
     acceptDegraded: accept_degraded,
     interactive: false,
   })
+}
+
+function repositoryOf(
+  { openRoots, uploads }: RequestPlaces,
+  repo: CreateRun['repo'],
+  caller: Caller,
+): Pick<RunRequest, 'repo' | 'ref' | 'includeDirty' | 'origin'> {
+  if ('source' in repo) {
+    const { commit, anchor = commit } = repo
+    const origin = { kind: 'upload', anchor, dirty: anchor !== commit } as const
+    return {
+      repo: uploads.rootOf(caller.tenant, repo),
+      ref: commit,
+      includeDirty: false,
+      origin,
+    }
+  }
+  const { ref } = repo
+  return {
+    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : noUrl(repo.url),
+    ...(ref !== undefined && { ref }),
+    includeDirty: ('path' in repo && repo.include_dirty) || false,
+  }
 }
 
 /** A name never means a file of the server. */

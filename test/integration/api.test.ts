@@ -208,6 +208,7 @@ test('createApi() tells of a bug to its owner and not to the caller', async () =
       route: () => Promise.reject(bug),
     },
     tokens: noRuntime(),
+    uploads: noRuntime(),
     admit: () => {},
     launch: () => {},
     submit: () => Promise.reject(bug),

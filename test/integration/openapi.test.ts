@@ -47,6 +47,7 @@ test('the document has every route of the API, and no other', () => {
     },
     advisor: { contextPack: never, recall: never, route: never },
     tokens: noRuntime(),
+    uploads: noRuntime(),
     admit: never,
     launch: never,
     submit: never,
