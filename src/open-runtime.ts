@@ -9,12 +9,14 @@ import { createRedactor, createTimeline } from './events/index.ts'
 import { type Models, selectModel } from './model/index.ts'
 import type { OpenedRuntime } from './program.ts'
 import {
+  createBringSource,
   type createCatalog,
   createHandover,
   type createNewId,
   createTokens,
   createUploads,
   executionSignal,
+  readGitSettings,
   runtimesByTenant,
   userFor,
 } from './runtime/index.ts'
@@ -70,7 +72,15 @@ export function openRuntime(
   const checkModelScript = async (scriptFile: string) =>
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const presets = () => presetHosts(config.presets)
+  const bringSource = createBringSource({
+    workspaces: shared.workspaces,
+    internet,
+    settings: () => readGitSettings(config.operatorFile),
+    tokens: config.gitTokens,
+    authorities: config.certificates['SSL_CERT_FILE'],
+  })
   const given = {
+    bringSource,
     keepSeen: seen.keep,
     startsAtOnce,
     userOf: userFor,

@@ -43,11 +43,14 @@ const STATE_DIRECTORY = '.openexec'
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { io, config, server } = options
   if (server !== undefined && options.state === undefined) return await connectTo(options, server)
-  const repo = options.state_needed === 'nothing' ? undefined : repositoryOf(options)
+  const url = options.repo !== undefined && looksLikeUrl(options.repo) ? options.repo : undefined
+  // A repository elsewhere has no place for state here; the one around the caller has.
+  const at = url === undefined ? options : { ...options, repo: undefined }
+  const here = options.state_needed === 'nothing' ? undefined : repositoryOf(at)
   const stateDir =
     options.state_needed === 'nothing'
       ? undefined
-      : stateDirectory(io, options.state ?? config.stateDir, repo)
+      : stateDirectory(io, options.state ?? config.stateDir, here)
   if (options.state_needed === 'existing' && stateDir !== undefined && !existsSync(stateDir))
     throw new OpenExecError('not_found', `Cannot find any run: "${stateDir}" does not exist`, {
       hint: 'Start one with `openexec run`, or name the repository with --repo',
@@ -66,7 +69,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   return {
     client: createClient(EMBEDDED_URL, interruptible(io, app.fetch)),
     local: { client: createLocalClient(interruptible(io, app.fetch)), fetch: app.fetch },
-    repo,
+    repo: url ?? here,
     remote: false,
     withCheckout: checkoutsOf(options),
     close: () => app.close(),

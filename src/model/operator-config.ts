@@ -32,6 +32,8 @@ export type ModelSettings = z.infer<typeof Settings>
 
 const OperatorConfig = z.strictObject({
   model: z.union([z.string().min(1).max(300), Settings]).optional(),
+  /** Read by those who fetch repositories. */
+  git: z.unknown().optional(),
 })
 
 export interface ConfigFile {

@@ -33,6 +33,7 @@ import {
 } from '../state/index.ts'
 import { ask, type Origin } from './ask.ts'
 import { auditRun, replayOf } from './audit.ts'
+import type { BringSource } from './bring-source.ts'
 import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
@@ -63,6 +64,8 @@ export interface RuntimeDeps extends PrepareDeps {
   startsAtOnce: boolean
   /** Whom the workspace of a run belongs to inside. */
   userOf(id: RunId): { uid: number; gid: number }
+  /** Fetches a repository that is named by its address. */
+  bringSource: BringSource
   /** The state directory. */
   root: string
   now: Clock
@@ -129,9 +132,10 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 
 async function submit(
   deps: RuntimeDeps,
-  { request, place, origin }: Pick<Submission, 'request' | 'place' | 'origin'>,
+  { request: given, place, origin }: Pick<Submission, 'request' | 'place' | 'origin'>,
   signal: AbortSignal,
 ): Promise<Run> {
+  const request = await deps.bringSource(deps.tenant, given, signal)
   const id = RunId.parse(deps.newId('run'))
   // A run that waits for its turn needs no sandbox yet.
   const ahead = deps.startsAtOnce && place === undefined ? deps : undefined

@@ -47,8 +47,8 @@ test.each([
 })
 
 test('requestOfBody() takes no path for an address', () => {
-  expect(() => repoOf({ url: join(base, 'secret') })).toThrow(/Cannot fetch/)
-  expect(() => repoOf({ url: `file://${base}/secret` })).toThrow(/Cannot fetch/)
+  expect(() => repoOf({ url: join(base, 'secret') })).toThrow('Cannot use repository')
+  expect(() => repoOf({ url: `file://${base}/secret` })).toThrow('Cannot use repository')
 })
 
 test('requestOfBody() takes a commit that was sent, and what it stands on', () => {

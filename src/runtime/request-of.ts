@@ -5,7 +5,13 @@
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
-import { type CreateRun, type Document, OpenExecError, RunRequest } from '../schema/index.ts'
+import {
+  type CreateRun,
+  type Document,
+  OpenExecError,
+  parseRepoUrl,
+  RunRequest,
+} from '../schema/index.ts'
 import { storeDocument } from './documents.ts'
 import { type Caller, isOperator } from './tokens.ts'
 import type { Uploads } from './uploads.ts'
@@ -83,7 +89,7 @@ function repositoryOf(
   }
   const { ref } = repo
   return {
-    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : noUrl(repo.url),
+    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : parseRepoUrl(repo.url).text,
     ...(ref !== undefined && { ref }),
     includeDirty: ('path' in repo && repo.include_dirty) || false,
   }
@@ -110,18 +116,6 @@ function policyDocument(policy: CreateRun['policy']): Document | undefined {
   if (typeof file === 'string' && typeof text === 'string') return { file, text }
   // JSON is YAML too.
   return { file: 'policy.yaml', text: JSON.stringify(policy, undefined, 1) }
-}
-
-/** Never taken for a path: what is opened to tenants is judged by `repo.path` alone. */
-function noUrl(url: string): never {
-  throw new OpenExecError(
-    'bad_request',
-    `Cannot fetch "${url}": this server reads repositories on its own machine only`,
-    {
-      hint: 'Clone it there, and name it with "repo": {"path": …}',
-      details: { field: 'repo.url' },
-    },
-  )
 }
 
 function checkedPath(openRoots: readonly string[], path: string, caller: Caller): string {

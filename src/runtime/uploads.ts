@@ -40,7 +40,7 @@ export interface Uploads {
 /** Uploads of one tenant that go on at once. */
 const OPEN_MAX = 8
 /** Bytes of all repositories that are kept for a tenant. */
-export const KEPT_BYTES_MAX = 20 * 1024 ** 3
+const KEPT_BYTES_MAX = 20 * 1024 ** 3
 /** Packs that git looks at at once, of all tenants. */
 const CHECKED_AT_ONCE = 2
 

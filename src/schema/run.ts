@@ -74,6 +74,8 @@ const RunOrigin = z.discriminatedUnion('kind', [
     url: z.string(),
     /** Branch, tag or commit as it was asked for. */
     ref: z.string().optional(),
+    /** That were fetched; none when the commit was here. */
+    bytes: z.number().int().nonnegative(),
   }),
   z.object({
     kind: z.literal('upload'),

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { storeRef } from './commits.ts'
 import type { ObjectFormat } from './content.ts'
+import { FETCH_LIMITS, type FetchedSource, type FetchRequest, fetchSource } from './fetch-source.ts'
 import type { GitProgram } from './git-process.ts'
 import {
   findKept,
@@ -59,6 +60,11 @@ export interface Exchange {
     store: ObjectStore,
     request: { commit: string; packFile: string; signal: AbortSignal },
   ): Promise<void>
+  /**
+   * A commit of a repository elsewhere, from the one address that is named. Throws
+   * `repository_invalid` for what is not there or not sound, `too_large`.
+   */
+  fetchSource(request: FetchRequest & { signal: AbortSignal }): Promise<FetchedSource>
   /** Kept repositories no run refers to are removed; gives their roots. */
   pruneKept(inUse: KeptInUse, signal: AbortSignal): Promise<string[]>
 }
@@ -83,6 +89,8 @@ export function exchanging(
     knownCommits: (store, ids, signal) => knownCommits({ program, signal }, store, ids),
     packCommits: (store, { signal, ...request }) =>
       packCommits({ program, signal }, store, request),
+    fetchSource: ({ signal, ...request }) =>
+      fetchSource({ program, signal }, stateDir, { ...request, limits: FETCH_LIMITS }),
     pruneKept: (inUse, signal) => pruneKept({ program, signal }, stateDir, { inUse, now: now() }),
     async takePack(store, { commit, packFile, signal }) {
       const bounded = boundedBy({ program, signal }, limits)

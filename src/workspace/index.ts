@@ -2,6 +2,7 @@ export { diskUsage } from './disk-usage.ts'
 export { slotUsage } from './slot-usage.ts'
 
 export type { RepositoryName } from './exchange.ts'
+export type { FetchCredential } from './fetch-way.ts'
 export type { HistoryCommit } from './history.ts'
 export type { KeptSource } from './kept-source.ts'
 export type { Merged } from './merge.ts'

@@ -5,6 +5,7 @@
  */
 import fs from 'node:fs'
 import { OpenExecError } from '../schema/index.ts'
+import { TOLERATED } from './fetch-way.ts'
 import type { GitPlace } from './git-environment.ts'
 import type { GitCaller } from './git.ts'
 import { gitTry } from './git.ts'
@@ -74,17 +75,6 @@ function checkHeader(packFile: string, limits: PackLimits): void {
     throw unsound('it is no pack of git')
   if (header.readUInt32BE(8) > limits.objects) throw tooLarge('objects', limits.objects)
 }
-
-/**
- * Old habits of other programs that harm nobody: histories of well-known projects hold them, and
- * nothing could be done about it.
- */
-export const TOLERATED = [
-  'zeroPaddedFilemode',
-  'badTimezone',
-  'missingSpaceBeforeDate',
-  'badTagName',
-] as const
 
 export async function indexPack(
   caller: GitCaller,

@@ -47,6 +47,7 @@ Examples:
   openexec run backend_bugfix --task "…" --cassette fix.cassette --cassette-mode record
   openexec run ./my.yaml --input patch=@fix.patch  a blueprint of your own, a file as its input
   openexec run check --ref v1.2.0 --json           another commit; one JSON object at the end
+  openexec run check --repo https://git.example.com/team/app    a repository without a checkout
   openexec logs -f $(openexec run --detach check)  in the background, and watched from outside
 
 The command after -- is argv, never a shell line: write -- sh -c "a | b" where you want a shell.
