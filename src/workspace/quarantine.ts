@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { OpenExecError } from '../schema/index.ts'
 import { tryProcessLock } from '../state/index.ts'
 import { barePlace, type GitPlace } from './git-environment.ts'
 import type { KeptSource } from './kept-source.ts'
@@ -25,8 +26,7 @@ export async function inQuarantine<T>(
   kept: KeptSource,
   work: (quarantine: Quarantine) => Promise<T>,
 ): Promise<T> {
-  const gitDir = path.join(kept.gitDir, `${PREFIX}${randomBytes(8).toString('hex')}`)
-  const unlock = tryProcessLock(`${gitDir}.lock`)
+  const { gitDir, unlock } = claimPlace(kept)
   try {
     const borrowsFrom = path.join(kept.gitDir, 'objects')
     makeBareRepository(gitDir, { objectFormat: kept.objectFormat, borrowsFrom })
@@ -34,9 +34,21 @@ export async function inQuarantine<T>(
     return await work({ gitDir, place: barePlace(gitDir), adopt: () => adopt(gitDir, kept) })
   } finally {
     fs.rmSync(gitDir, { recursive: true, force: true })
-    unlock?.()
+    unlock()
     fs.rmSync(`${gitDir}.lock`, { force: true })
   }
+}
+
+const TRIES = 10
+
+/** The lock comes first; a sweep that was quicker than that has the place removed, so it is left. */
+function claimPlace(kept: KeptSource): { gitDir: string; unlock(): void } {
+  for (let left = TRIES; left > 0; left--) {
+    const gitDir = path.join(kept.gitDir, `${PREFIX}${randomBytes(8).toString('hex')}`)
+    const unlock = tryProcessLock(`${gitDir}.lock`)
+    if (unlock !== undefined) return { gitDir, unlock }
+  }
+  throw new OpenExecError('workspace_failed', 'Cannot lock a place for what comes in')
 }
 
 /** Those whose process is gone. */

@@ -5,7 +5,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import zlib from 'node:zlib'
 import { expect, test } from 'vitest'
-import type { KeptSource } from '../../src/workspace/index.ts'
+import { createWorkspaces, type KeptSource } from '../../src/workspace/index.ts'
+import { inQuarantine } from '../../src/workspace/quarantine.ts'
 import { PACK_LIMITS, type PackLimits, receiveCommit } from '../../src/workspace/receive-commit.ts'
 import { bench, type Bench, gitFed, gitIn, signal, write } from './workspace-fixture.ts'
 
@@ -226,4 +227,42 @@ test('what a tenant sent is not there for another', () => {
   expect(b.workspaces.findKept('../../x', 'acme')).toBeUndefined()
   const identity = { kind: 'upload', name: 'x', objectFormat: 'sha1', shallow: [] } as const
   expect(b.workspaces.keepSource({ ...identity, tenant: 'other' }).id).not.toBe(source.id)
+})
+
+test('pruneKept() removes what no run refers to and nobody has used lately, and nothing else', async () => {
+  const b = bench()
+  const source = kept(b)
+  const commit = head(b)
+  await receive(source, { commit, packFile: pack(b, [commit]) })
+  await b.workspaces.openStore(source.root, signal)
+  const stores = () => fs.readdirSync(path.join(b.stateDir, 'git'))
+  expect(stores()).toHaveLength(1)
+  const inUse = (roots: string[], commits: string[]) => () => ({
+    roots: new Set(roots),
+    commits: new Set(commits),
+  })
+  const searchPath = process.env['PATH'] ?? ''
+  const day = () => Date.now() + 86_400_000
+  const later = createWorkspaces({ stateDir: b.stateDir, searchPath, now: day })
+  expect(await b.workspaces.pruneKept(inUse([], []), signal)).toEqual([])
+  expect(await later.pruneKept(inUse([source.root], [commit]), signal)).toEqual([])
+  expect(b.workspaces.isHeld(source, commit)).toBe(true)
+  expect(await later.pruneKept(inUse([source.root], []), signal)).toEqual([])
+  expect(b.workspaces.isHeld(source, commit)).toBe(false)
+  expect(await later.pruneKept(inUse([], []), signal)).toEqual([source.root])
+  expect(fs.existsSync(source.root)).toBe(false)
+  expect(stores()).toEqual([])
+})
+
+test('a start removes the quarantine of a process that is gone, and leaves that of one at work', async () => {
+  const b = bench()
+  const source = kept(b)
+  const dead = path.join(source.gitDir, 'incoming-0123456789abcdef')
+  fs.mkdirSync(path.join(dead, 'objects'), { recursive: true })
+  await inQuarantine(source, async ({ gitDir }) => {
+    await b.workspaces.sweep(() => false)
+    expect(fs.existsSync(dead)).toBe(false)
+    expect(fs.existsSync(path.join(gitDir, 'HEAD'))).toBe(true)
+  })
+  expectEmpty(source)
 })
