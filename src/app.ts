@@ -91,6 +91,7 @@ export function openApp(options: AppOptions): App {
     tokens: opened?.tokens ?? noRuntime(),
     webhooks: opened?.webhooksAt([]) ?? noRuntime(),
     schedules: opened?.schedules ?? noRuntime(),
+    uploads: opened?.uploads ?? noRuntime(),
     admit() {},
     launch,
     submit: async (request, { signal }) => {
@@ -102,7 +103,11 @@ export function openApp(options: AppOptions): App {
     requestOf: (body, caller) =>
       typeof body.repo === 'string' || opened === undefined
         ? RunRequest.parse(body)
-        : requestOfBody({ root: opened.root, openRoots: [] }, body, caller),
+        : requestOfBody(
+            { root: opened.root, openRoots: [], uploads: opened.uploads },
+            body,
+            caller,
+          ),
     counts: undefined,
     backup: (directory) => backupOf(opened, directory),
     onBug: (error) => tell(log, error),

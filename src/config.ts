@@ -38,6 +38,8 @@ export interface Config {
     openaiUrl: string | undefined
     ownKey: string | undefined
   }
+  /** Values that the operator's configuration may name as tokens of git hosts. */
+  gitTokens: Readonly<Record<string, string>>
   /** The operator's configuration; it may not exist unless it was named. */
   operatorFile: { path: string; named: boolean }
   /** A server on this machine that is asked where requests belong. */
@@ -85,6 +87,7 @@ export function readConfig(
       openaiUrl: filled(env['OPENAI_BASE_URL']),
       ownKey: filled(env['OPENEXEC_MODEL_KEY']),
     }),
+    gitTokens: Object.freeze(gitTokensOf(env)),
     operatorFile: Object.freeze({
       path:
         filled(env['OPENEXEC_CONFIG']) ?? join(configHome(env, home), 'openexec', 'config.yaml'),
@@ -113,6 +116,15 @@ function configHome(env: Readonly<Record<string, string | undefined>>, home: str
   return filled(env['XDG_CONFIG_HOME']) ?? join(home, '.config')
 }
 
+/** No other variable can be sent anywhere, whatever a configuration says. */
+function gitTokensOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value = '']) =>
+      /^OPENEXEC_GIT_[A-Z0-9_]{1,64}$/.test(name) && value !== '' ? [[name, value]] : [],
+    ),
+  )
+}
+
 /** An empty variable is one that was not set. */
 function filled(text: string | undefined): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text.trim()
@@ -121,9 +133,13 @@ function filled(text: string | undefined): string | undefined {
 /** Too short ones stand everywhere, and no provider gives any out. */
 const KEY_CHARS_MIN = 8
 
-/** Keys of models and the token of a server are taken out of everything that is recorded. */
-export function ownSecrets({ models, token }: Config): { name: string; value: string }[] {
-  return [models.anthropicKey, models.openaiKey, models.ownKey, token].flatMap((value) =>
+/** Keys of models, the token of a server and those of git hosts are taken out of everything that is recorded. */
+export function ownSecrets({ models, token, gitTokens }: Config): {
+  name: string
+  value: string
+}[] {
+  const own = [models.anthropicKey, models.openaiKey, models.ownKey, token]
+  return [...own, ...Object.values(gitTokens)].flatMap((value) =>
     value === undefined || value.length < KEY_CHARS_MIN ? [] : [{ name: 'own', value }],
   )
 }

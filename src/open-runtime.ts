@@ -15,13 +15,16 @@ import { createRunRedactors, createTimeline, type RunRedactors } from './events/
 import { type Models, readOperatorSecrets, selectModel } from './model/index.ts'
 import type { OpenedRuntime } from './program.ts'
 import {
+  createBringSource,
   type createCatalog,
   createHandover,
   type createNewId,
   createSchedules,
   createTokens,
+  createUploads,
   createWebhooks,
   executionSignal,
+  readGitSettings,
   runtimesByTenant,
   userFor,
 } from './runtime/index.ts'
@@ -53,6 +56,7 @@ export function openRuntime(
   shared: Shared,
 ): OpenedRuntime {
   const { root, now, newId, models } = shared
+  const outside = internet ?? machineInternet(config.certificates)
   const state = openState({ file: join(root, 'openexec.db') })
   const redactors = createRunRedactors(ownSecrets(config))
   const redact = (text: string) => redactors.text(text)
@@ -65,7 +69,7 @@ export function openRuntime(
   const seen = createHandover()
   const environment: EnvironmentDeps = {
     ...base,
-    gateway: createGateway(internet ?? machineInternet(config.certificates)),
+    gateway: createGateway(outside),
     userOf: userFor,
     takeSeen: seen.take,
     modelOf: modelOf(models, state),
@@ -81,7 +85,15 @@ export function openRuntime(
   const checkModelScript = async (scriptFile: string) =>
     void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
   const presets = () => presetHosts(config.presets)
+  const bringSource = createBringSource({
+    workspaces: shared.workspaces,
+    internet: outside,
+    settings: () => readGitSettings(config.operatorFile),
+    tokens: config.gitTokens,
+    authorities: config.certificates['SSL_CERT_FILE'],
+  })
   const given = {
+    bringSource,
     keepSeen: seen.keep,
     startsAtOnce,
     userOf: userFor,
@@ -97,6 +109,7 @@ export function openRuntime(
     tokens,
     schedules: createSchedules({ state, now, newId, record: tokens.record }),
     webhooksAt: (allowed) => createWebhooks({ state, now, newId, record: tokens.record }, allowed),
+    uploads: createUploads({ workspaces: shared.workspaces, root, now }),
     runtimeOf: runtimesByTenant(deps),
     abandon: seen.close,
     dispose() {

@@ -6,6 +6,7 @@ import type {
   RuntimeDeps,
   Schedules,
   Tokens,
+  Uploads,
   Webhooks,
 } from './runtime/index.ts'
 import type { Sandboxes } from './sandbox/index.ts'
@@ -30,6 +31,7 @@ export interface OpenedRuntime {
   /** As a server sees them that allows these origins beside public ones. */
   webhooksAt(allowed: readonly string[]): Webhooks
   schedules: Schedules
+  uploads: Uploads
   runtimeOf(tenant: Tenant): Runtime
   /** Removes what was begun for runs that nobody has executed. */
   abandon(): Promise<void>

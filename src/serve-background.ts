@@ -96,12 +96,12 @@ function hookSender(
 }
 
 function scheduler({ opened, service }: Parts, { openRoots }: BackgroundOptions): Scheduler {
-  const { deps, root, tokens } = opened
+  const { deps, root, tokens, uploads } = opened
   return createScheduler({
     state: deps.state,
     now: deps.now,
     tokens,
-    requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
+    requestOf: (body, caller) => requestOfBody({ root, openRoots, uploads }, body, caller),
     submit: service.submit,
   })
 }

@@ -229,7 +229,7 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
 }
 
 function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts, tenant: Tenant) {
-  const { root, tokens } = opened
+  const { root, tokens, uploads } = opened
   const { openRoots } = options
   return createApi({
     runtime: opened.runtimeOf(tenant),
@@ -238,6 +238,7 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
     tokens,
     webhooks: opened.webhooksAt(options.hookOrigins),
     schedules: opened.schedules,
+    uploads,
     admit: () => {
       refuseFullDisk(opened)
       service.queue.admit(tenant)
@@ -247,7 +248,7 @@ function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts,
       refuseFullDisk(opened)
       return await service.submit(tenant, request, place)
     },
-    requestOf: (body, caller) => requestOfBody({ root, openRoots }, body, caller),
+    requestOf: (body, caller) => requestOfBody({ root, openRoots, uploads }, body, caller),
     counts: service.queue.counts,
     backup: (directory) => backupState({ state: opened.deps.state, root }, directory),
     onBug: (error, requestId) => options.log.bug(error, requestId),

@@ -13,6 +13,7 @@ import type {
   Runtime,
   Schedules,
   Tokens,
+  Uploads,
   Webhooks,
 } from '../runtime/index.ts'
 import {
@@ -28,6 +29,7 @@ import type { ApiEnv } from './env.ts'
 import { adviceRoutes } from './routes/advice.ts'
 import { catalogRoutes } from './routes/catalog.ts'
 import { maintenanceRoutes } from './routes/maintenance.ts'
+import { packRoutes } from './routes/pack.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { resultRoutes } from './routes/results.ts'
 import { runRoutes } from './routes/runs.ts'
@@ -35,6 +37,7 @@ import { scheduleRoutes } from './routes/schedules.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
+import { uploadRoutes } from './routes/uploads.ts'
 
 export interface ApiDeps {
   runtime: Runtime
@@ -43,6 +46,7 @@ export interface ApiDeps {
   tokens: Tokens
   webhooks: Webhooks
   schedules: Schedules
+  uploads: Uploads
   /** Throws `too_busy` when no more runs may wait. */
   admit(): void
   /** Sees to it that a queued or resumed run is executed; must not wait for its end. */
@@ -67,6 +71,7 @@ export function createApi(deps: ApiDeps) {
     .get('/v1/health', (c) => c.json({ ok: true }))
     .route('/v1/runs', runRoutes(deps))
     .route('/v1/runs', resultRoutes(deps))
+    .route('/v1/runs', packRoutes(deps))
     .route('/v1', streamRoutes(deps))
     .route('/v1', catalogRoutes(deps))
     .route('/v1', maintenanceRoutes(deps))
@@ -75,6 +80,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/webhooks', webhookRoutes(deps))
     .route('/v1/schedules', scheduleRoutes(deps))
     .route('/v1/queue', queueRoutes(deps))
+    .route('/v1/uploads', uploadRoutes(deps))
   api.notFound((c) =>
     c.json(answerOf(notFound(c.req.method, c.req.path), c.env.caller.requestId), 404),
   )

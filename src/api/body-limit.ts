@@ -2,13 +2,16 @@ import { OpenExecError } from '../schema/index.ts'
 import type { RouteRow } from './route-row.ts'
 import { BODY_BYTES_MAX, RUN_BODY_BYTES_MAX } from './route-table.ts'
 
+/** Documents and patches, and parts of packs. */
+const LARGE: ReadonlySet<string> = new Set(['/v1/runs', '/v1/uploads/:upload'])
+
 /**
  * The request with its whole body read, however it is sent. Throws `too_large` as soon as it is known
  * to be so. A route that takes no body reads none.
  */
 export async function limitBody(request: Request, row: RouteRow): Promise<Request> {
   if (request.method === 'GET' || request.method === 'HEAD' || request.body === null) return request
-  const max = row.path === '/v1/runs' ? RUN_BODY_BYTES_MAX : BODY_BYTES_MAX
+  const max = LARGE.has(row.path) ? RUN_BODY_BYTES_MAX : BODY_BYTES_MAX
   const announced = Number(request.headers.get('content-length') ?? 0)
   if (announced > max) throw tooLarge(max)
   const chunks: Uint8Array[] = []

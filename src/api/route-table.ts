@@ -35,6 +35,7 @@ import { Decision, EventsQuery, Fork, ListQuery } from './routes/runs.ts'
 import { StreamAllQuery, StreamQuery } from './routes/streams.ts'
 import { row, type RouteRow } from './route-row.ts'
 import { SERVICE_ROUTES } from './route-table-service.ts'
+import { SOURCE_ROWS } from './source-rows.ts'
 import { TicketRequest } from './stream/tickets.ts'
 
 /** Bytes of any body, and of one that may bring documents and patches. */
@@ -71,6 +72,7 @@ export const ROUTES: readonly RouteRow[] = [
       'engine_unavailable',
     ],
   }),
+  ...SOURCE_ROWS,
   row('POST /v1/runs/of-task/:task', 'runs:create', 'Run a task once more', {
     status: 201,
     schema: Run,

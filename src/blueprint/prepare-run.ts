@@ -33,7 +33,7 @@ import type { Plan } from './plan.ts'
 import { type HeadStart, type HeadStartDeps, startAhead } from './head-start.ts'
 import { plainText } from './plain-text.ts'
 import { needsProject } from './plan-project.ts'
-import { POLICY_FILE, policyFrom } from './policy-file.ts'
+import { committedPolicy, POLICY_FILE, policyFrom } from './policy-file.ts'
 import { refuseValues } from './refuse-values.ts'
 import { type SecretSources, secretValues } from './secret-values.ts'
 import { describePrices, describeTools } from './program-facts.ts'
@@ -79,7 +79,7 @@ export async function prepareRun(
   const facts = begun(deps.sandboxes.facts({ signal }))
   const known = named === undefined ? undefined : begun(deps.sandboxes.image(named, { signal }))
   const source = begun(sent().then(() => sourceOf(deps.workspaces, request, signal)))
-  const asked = { request, plan: shipped, facts, known }
+  const asked = { request, plan: shipped, facts, known, source }
   const frame = await frameOf(deps, asked, signal).catch(async (error: unknown) => {
     await source
     throw error
@@ -105,16 +105,18 @@ interface Asked {
   plan: Plan
   facts: ReturnType<Sandboxes['facts']>
   known: ReturnType<Sandboxes['image']> | undefined
+  source: Promise<Source>
 }
 
-/** What does not depend on the commit. */
+/** What does not depend on the commit, but for the policy of a repository without a checkout. */
 async function frameOf(
   deps: PrepareDeps,
-  { request, plan: shipped, facts, known }: Asked,
+  { request, plan: shipped, facts, known, source }: Asked,
   signal: AbortSignal,
 ) {
   const { root, objectDirs } = await deps.workspaces.locate(request.repo, signal)
-  const policy = withSecrets(deps, request, withPresets(deps, policyOf(request, root)))
+  const named = await policyOf(deps, { request, root, source }, signal)
+  const policy = withSecrets(deps, request, withPresets(deps, named))
   const plan = planWithModes(shipped, policy)
   await refuseSecrets(deps, { request, policy }, signal)
   const { runtimes } = await facts
@@ -206,8 +208,17 @@ function chooseBlueprint(
 }
 
 /** The file that was named, else the one in the checkout if it only narrows, else the built-in. */
-function policyOf(request: RunRequest, root: string): Policy {
-  const base = policyFrom({ named: request.policyFile, found: join(root, POLICY_FILE) })
+async function policyOf(
+  { workspaces }: PrepareDeps,
+  { request, root, source }: Pick<Asked, 'request' | 'source'> & { root: string },
+  signal: AbortSignal,
+): Promise<Policy> {
+  const { policyFile: named, origin } = request
+  const isCommitted = origin !== undefined && named === undefined
+  const found = isCommitted
+    ? await committedPolicy(workspaces, await source, signal)
+    : join(root, POLICY_FILE)
+  const base = policyFrom({ named, found })
   const { sandbox, timeoutMs } = request
   return overridePolicy(base, { from: 'operator', sandbox, timeoutMs })
 }

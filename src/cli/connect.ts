@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Config } from '../config.ts'
-import { OpenExecError } from '../schema/index.ts'
+import type { Checkout } from '../local-checkout.ts'
+import { looksLikeUrl, OpenExecError } from '../schema/index.ts'
 import { type Client, createClient, createRemoteClient } from './client.ts'
 import { keptToken, serverUrl } from './credentials.ts'
 import { spawnWorker } from './spawn-worker.ts'
@@ -22,6 +23,8 @@ export interface ConnectOptions {
   server: string | undefined
 }
 
+export type { Checkout, PackFile } from '../local-checkout.ts'
+
 export interface Connection {
   client: Client
   /** What only this machine has; `undefined` where a server was named. */
@@ -30,6 +33,8 @@ export interface Connection {
   repo: string | undefined
   /** Whether a server executes what is started. */
   remote: boolean
+  /** Works with a checkout of this machine, whoever executes runs; it is named by a directory in it. */
+  withCheckout<T>(start: string, work: (checkout: Checkout) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -38,11 +43,14 @@ const STATE_DIRECTORY = '.openexec'
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { io, config, server } = options
   if (server !== undefined && options.state === undefined) return await connectTo(options, server)
-  const repo = options.state_needed === 'nothing' ? undefined : repositoryOf(options)
+  const url = options.repo !== undefined && looksLikeUrl(options.repo) ? options.repo : undefined
+  // A repository elsewhere has no place for state here; the one around the caller has.
+  const at = url === undefined ? options : { ...options, repo: undefined }
+  const here = options.state_needed === 'nothing' ? undefined : repositoryOf(at)
   const stateDir =
     options.state_needed === 'nothing'
       ? undefined
-      : stateDirectory(io, options.state ?? config.stateDir, repo)
+      : stateDirectory(io, options.state ?? config.stateDir, here)
   if (options.state_needed === 'existing' && stateDir !== undefined && !existsSync(stateDir))
     throw new OpenExecError('not_found', `Cannot find any run: "${stateDir}" does not exist`, {
       hint: 'Start one with `openexec run`, or name the repository with --repo',
@@ -61,8 +69,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   return {
     client: createClient(EMBEDDED_URL, interruptible(io, app.fetch)),
     local: { client: createLocalClient(interruptible(io, app.fetch)), fetch: app.fetch },
-    repo,
+    repo: url ?? here,
     remote: false,
+    withCheckout: checkoutsOf(options),
     close: () => app.close(),
   }
 }
@@ -81,14 +90,22 @@ async function connectTo(options: ConnectOptions, text: string): Promise<Connect
     local: undefined,
     repo: needsRepo ? repositoryThere(options) : undefined,
     remote: true,
+    withCheckout: checkoutsOf(options),
     close: async () => {},
+  }
+}
+
+function checkoutsOf({ config, io: { signal } }: ConnectOptions): Connection['withCheckout'] {
+  return async (start, work) => {
+    const { withCheckout } = await import('../local-checkout.ts')
+    return await withCheckout({ config, start, signal }, work)
   }
 }
 
 /** A checkout as the server will see it: where it is not on this machine only the server can tell. */
 function repositoryThere(options: ConnectOptions): string | undefined {
   const { io, repo } = options
-  if (repo !== undefined && /^(?:https|ssh):\/\//.test(repo)) return repo
+  if (repo !== undefined && looksLikeUrl(repo)) return repo
   try {
     return repositoryOf({ ...options, state: io.cwd })
   } catch (error) {

@@ -33,6 +33,8 @@ export type ModelSettings = z.infer<typeof Settings>
 const OperatorConfig = z.strictObject({
   secrets: z.array(OperatorSecret).max(256).optional(),
   model: z.union([z.string().min(1).max(300), Settings]).optional(),
+  /** Read by those who fetch repositories. */
+  git: z.unknown().optional(),
 })
 
 export interface ConfigFile {

@@ -19,7 +19,7 @@ export async function applyRun(
   id: RunId,
   signal: AbortSignal,
 ): Promise<DiffStat> {
-  const run = takeableRun(deps, id, 'apply')
+  const run = checkedOut(takeableRun(deps, id, 'apply'))
   const stat = await statOf(deps, run)
   const trees = treesOf(run)
   if (trees !== undefined) await deps.workspaces.apply(run.request.repo, { ...trees, signal })
@@ -32,7 +32,7 @@ export async function mergeRun(
   id: RunId,
   signal: AbortSignal,
 ): Promise<MergedRun> {
-  const run = takeableRun(deps, id, 'merge')
+  const run = checkedOut(takeableRun(deps, id, 'merge'))
   if (run.request.includeDirty && treesOf(run) !== undefined)
     throw new OpenExecError(
       'conflict',
@@ -52,14 +52,28 @@ export async function branchRun(
   id: RunId,
   { name, signal }: { name: string | undefined; signal: AbortSignal },
 ): Promise<{ branch: string; commit: string }> {
-  const run = takeableRun(deps, id, 'make a branch of')
+  const run = checkedOut(takeableRun(deps, id, 'make a branch of'))
   const commit = await commitOf(deps, run, { what: 'make a branch of', signal })
   const branch = name ?? `openexec/${id}`
   await deps.workspaces.createBranch(run.request.repo, { name: branch, commit, signal })
   return { branch, commit }
 }
 
-function takeableRun({ state }: RuntimeDeps, id: RunId, what: string): Run {
+/** Throws `conflict` for a run whose repository has no checkout on this machine. */
+function checkedOut(run: Run): Run {
+  const { origin } = run.request
+  if (origin === undefined) return run
+  const what = origin.kind === 'url' ? 'was fetched' : 'was sent by a client'
+  throw new OpenExecError(
+    'conflict',
+    `Cannot change a checkout for run "${run.id}": its repository ${what}`,
+    {
+      hint: 'Take its commits with GET /v1/runs/ID/pack; `openexec apply`, `merge` and `branch` do',
+    },
+  )
+}
+
+export function takeableRun({ state }: RuntimeDeps, id: RunId, what: string): Run {
   const run = getRun(state.db, id)
   if (!TERMINAL_STATUSES.some((status) => status === run.status))
     throw new OpenExecError(
@@ -75,7 +89,7 @@ function takeableRun({ state }: RuntimeDeps, id: RunId, what: string): Run {
   return run
 }
 
-async function commitOf(
+export async function commitOf(
   deps: RuntimeDeps,
   run: Run,
   { what, signal }: { what: string; signal: AbortSignal },

@@ -33,12 +33,14 @@ import {
 } from '../state/index.ts'
 import { ask, type Origin } from './ask.ts'
 import { auditRun, replayOf } from './audit.ts'
+import type { BringSource } from './bring-source.ts'
 import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { forkRuns } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
+import { packRun } from './result-pack.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
 import { readRunFile } from './read-run-file.ts'
@@ -62,6 +64,8 @@ export interface RuntimeDeps extends PrepareDeps {
   startsAtOnce: boolean
   /** Whom the workspace of a run belongs to inside. */
   userOf(id: RunId): { uid: number; gid: number }
+  /** Fetches a repository that is named by its address. */
+  bringSource: BringSource
   /** The state directory. */
   root: string
   now: Clock
@@ -128,9 +132,10 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
 
 async function submit(
   deps: RuntimeDeps,
-  { request, place, origin }: Pick<Submission, 'request' | 'place' | 'origin'>,
+  { request: given, place, origin }: Pick<Submission, 'request' | 'place' | 'origin'>,
   signal: AbortSignal,
 ): Promise<Run> {
+  const request = await deps.bringSource(deps.tenant, given, signal)
   const id = RunId.parse(deps.newId('run'))
   // A run that waits for its turn needs no sandbox yet.
   const ahead = deps.startsAtOnce && place === undefined ? deps : undefined
@@ -160,9 +165,12 @@ async function insert(
   return run
 }
 
-function changesOf(deps: RuntimeDeps): Pick<Runtime, 'diff' | 'apply' | 'merge' | 'branch'> {
+function changesOf(
+  deps: RuntimeDeps,
+): Pick<Runtime, 'diff' | 'pack' | 'apply' | 'merge' | 'branch'> {
   return {
     diff: (id, format) => diffRun(deps, id, format),
+    pack: (id, options) => packRun(deps, id, options),
     apply: (id, { signal }) => applyRun(deps, id, signal),
     merge: (id, { signal }) => mergeRun(deps, id, signal),
     branch: (id, options) => branchRun(deps, id, options),

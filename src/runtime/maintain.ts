@@ -146,6 +146,15 @@ async function pruneObjects(deps: RuntimeDeps, signal: AbortSignal): Promise<voi
     }
   }
   await deps.workspaces.prune(kept, signal)
+  const inUse = () => {
+    const runs = everyRun(deps)
+    const commits = runs.flatMap(({ baseCommit, request: { fork } }) => [baseCommit, fork?.anchor])
+    return {
+      roots: new Set(runs.map(({ request }) => request.repo)),
+      commits: new Set<string>(commits.filter((commit) => commit !== undefined)),
+    }
+  }
+  await deps.workspaces.pruneKept(inUse, signal)
 }
 
 /** A run whose requests nobody answered in time does not wait for ever. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { POLICY_FILE, policyFrom } from '../blueprint/index.ts'
+import { committedPolicy, POLICY_FILE, policyFrom } from '../blueprint/index.ts'
 import { deniesRead } from '../policy/index.ts'
 import { OpenExecError, type RunId } from '../schema/index.ts'
 import { getRun } from '../state/index.ts'
@@ -14,11 +14,15 @@ const READ_TIMEOUT_MS = 60_000
  */
 export async function readRunFile(deps: RuntimeDeps, id: RunId, path: string): Promise<Uint8Array> {
   const { request, baseTree, headTree = baseTree } = getRun(deps.state.db, id)
-  const policy = policyFrom({ named: request.policyFile, found: join(request.repo, POLICY_FILE) })
   const signal = AbortSignal.timeout(READ_TIMEOUT_MS)
   const { workspaces } = deps
-  if (headTree === undefined || deniesRead(policy, path)) throw missing(id, path)
+  if (headTree === undefined || baseTree === undefined) throw missing(id, path)
   const store = await workspaces.openStore(request.repo, signal)
+  const found =
+    request.origin === undefined
+      ? join(request.repo, POLICY_FILE)
+      : await committedPolicy(workspaces, { store, tree: baseTree }, signal)
+  if (deniesRead(policyFrom({ named: request.policyFile, found }), path)) throw missing(id, path)
   const files = await workspaces.listFiles(store, { tree: headTree, signal })
   const file = files.find((each) => each.path === path)
   if (file === undefined) throw missing(id, path)

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { CreateRun, DEFAULT_TENANT, Tenant } from '../schema/index.ts'
-import { requestOfBody } from './request-of.ts'
+import { CreateRun, DEFAULT_TENANT, OpenExecError, Tenant } from '../schema/index.ts'
+import { requestOfBody, type RequestPlaces } from './request-of.ts'
 import type { Caller } from './tokens.ts'
 
 const base = realpathSync(mkdtempSync(join(tmpdir(), 'openexec-request-')))
@@ -21,7 +21,15 @@ const tenant: Caller = {
   scopes: ['runs:create'],
   requestId: undefined,
 }
-const places = { root: join(base, 'state'), openRoots: [open] }
+const SENT = 'a'.repeat(32)
+const COMMIT = 'b'.repeat(40)
+const uploads: RequestPlaces['uploads'] = {
+  rootOf(name, { source }) {
+    if (name === 'acme' && source === SENT) return join(base, 'state/sources', source)
+    throw new OpenExecError('not_found', 'Cannot find it')
+  },
+}
+const places = { root: join(base, 'state'), openRoots: [open], uploads }
 const repoOf = (repo: object) =>
   requestOfBody(places, CreateRun.parse({ repo, command: ['true'] }), tenant).repo
 
@@ -50,6 +58,26 @@ test('requestOfBody() lets nobody over the network name sources of secrets, what
 })
 
 test('requestOfBody() takes no path for an address', () => {
-  expect(() => repoOf({ url: join(base, 'secret') })).toThrow(/Cannot fetch/)
-  expect(() => repoOf({ url: `file://${base}/secret` })).toThrow(/Cannot fetch/)
+  expect(() => repoOf({ url: join(base, 'secret') })).toThrow('Cannot use repository')
+  expect(() => repoOf({ url: `file://${base}/secret` })).toThrow('Cannot use repository')
+})
+
+test('requestOfBody() takes a commit that was sent, and what it stands on', () => {
+  const body = (repo: object) => CreateRun.parse({ repo, command: ['true'] })
+  const plain = requestOfBody(places, body({ source: SENT, commit: COMMIT }), tenant)
+  expect(plain).toMatchObject({
+    repo: join(base, 'state/sources', SENT),
+    ref: COMMIT,
+    origin: { kind: 'upload', anchor: COMMIT, dirty: false },
+  })
+  const anchor = 'c'.repeat(40)
+  const dirty = requestOfBody(places, body({ source: SENT, commit: COMMIT, anchor }), tenant)
+  expect(dirty.origin).toEqual({ kind: 'upload', anchor, dirty: true })
+})
+
+test('requestOfBody() refuses a commit that was not sent, or by somebody else', () => {
+  expect(() => repoOf({ source: 'd'.repeat(32), commit: COMMIT })).toThrow('Cannot find it')
+  const other = { ...tenant, tenant: Tenant.parse('other') }
+  const body = CreateRun.parse({ repo: { source: SENT, commit: COMMIT }, command: ['true'] })
+  expect(() => requestOfBody(places, body, other)).toThrow('Cannot find it')
 })

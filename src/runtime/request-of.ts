@@ -5,20 +5,28 @@
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
-import { type CreateRun, type Document, OpenExecError, RunRequest } from '../schema/index.ts'
+import {
+  type CreateRun,
+  type Document,
+  OpenExecError,
+  parseRepoUrl,
+  RunRequest,
+} from '../schema/index.ts'
 import { storeDocument } from './documents.ts'
 import { type Caller, isOperator } from './tokens.ts'
+import type { Uploads } from './uploads.ts'
 
 export interface RequestPlaces {
   /** The state directory. */
   root: string
   /** Directories whose repositories every tenant may use; real paths. */
   openRoots: readonly string[]
+  uploads: Pick<Uploads, 'rootOf'>
 }
 
 /** Throws `forbidden` for a path the caller may not name, `bad_request` for what has no sense here. */
 export function requestOfBody(
-  { root, openRoots }: RequestPlaces,
+  places: RequestPlaces,
   body: CreateRun | RunRequest,
   caller: Caller,
 ): RunRequest {
@@ -43,13 +51,12 @@ export function requestOfBody(
     ttl: _ttl,
     ...rest
   } = body as CreateRun
+  const { root } = places
   const kept = (document: Document | undefined, fallback: string) =>
     document === undefined ? undefined : storeDocument(root, document, fallback)
   return RunRequest.parse({
     ...rest,
-    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : noUrl(repo.url),
-    ref: repo.ref,
-    includeDirty: ('path' in repo && repo.include_dirty) || false,
+    ...repositoryOf(places, repo, caller),
     blueprint:
       typeof blueprint === 'object'
         ? kept(blueprint, 'blueprint.yaml')
@@ -65,6 +72,29 @@ export function requestOfBody(
     // What lies on this machine is the operator's to name, in its configuration.
     declaredSecretsOnly: true,
   })
+}
+
+function repositoryOf(
+  { openRoots, uploads }: RequestPlaces,
+  repo: CreateRun['repo'],
+  caller: Caller,
+): Pick<RunRequest, 'repo' | 'ref' | 'includeDirty' | 'origin'> {
+  if ('source' in repo) {
+    const { commit, anchor = commit } = repo
+    const origin = { kind: 'upload', anchor, dirty: anchor !== commit } as const
+    return {
+      repo: uploads.rootOf(caller.tenant, repo),
+      ref: commit,
+      includeDirty: false,
+      origin,
+    }
+  }
+  const { ref } = repo
+  return {
+    repo: 'path' in repo ? checkedPath(openRoots, repo.path, caller) : parseRepoUrl(repo.url).text,
+    ...(ref !== undefined && { ref }),
+    includeDirty: ('path' in repo && repo.include_dirty) || false,
+  }
 }
 
 /** A name never means a file of the server. */
@@ -88,18 +118,6 @@ function policyDocument(policy: CreateRun['policy']): Document | undefined {
   if (typeof file === 'string' && typeof text === 'string') return { file, text }
   // JSON is YAML too.
   return { file: 'policy.yaml', text: JSON.stringify(policy, undefined, 1) }
-}
-
-/** Never taken for a path: what is opened to tenants is judged by `repo.path` alone. */
-function noUrl(url: string): never {
-  throw new OpenExecError(
-    'bad_request',
-    `Cannot fetch "${url}": this server reads repositories on its own machine only`,
-    {
-      hint: 'Clone it there, and name it with "repo": {"path": …}',
-      details: { field: 'repo.url' },
-    },
-  )
 }
 
 function checkedPath(openRoots: readonly string[], path: string, caller: Caller): string {

@@ -23,6 +23,7 @@ import type { PlacedEvent } from '../state/index.ts'
 import type { MergedRun } from './bring-home.ts'
 import type { ForkOptions } from './fork.ts'
 import type { Retention } from './old-runs.ts'
+import type { ResultPack } from './result-pack.ts'
 import type { QueuePlace } from './submit.ts'
 
 /** A piece of a command's output as the sandbox wrote it. */
@@ -118,6 +119,8 @@ export interface Runtime {
     id: RunId,
     options: { name: string | undefined; signal: AbortSignal },
   ): Promise<{ branch: string; commit: string }>
+  /** What the run made as commits, for a checkout elsewhere. Throws as `branch()` does. */
+  pack(id: RunId, options: { known: readonly string[]; signal: AbortSignal }): Promise<ResultPack>
   /**
    * Asks the owner to stop; ends the run itself when no process owns it. Throws `conflict` when it
    * has ended in another way.

@@ -84,7 +84,9 @@ export function createService(
   queue.poke()
   const submitNew: Service['submit'] = async (tenant, request, place) => {
     queue.admit(tenant)
-    const run = await prepare(() => deps.runtimeOf(tenant).enqueue(request, place))
+    // Not in one of the few places below, which a slow server elsewhere could fill.
+    const brought = await deps.bringSource(tenant, request, place.signal)
+    const run = await prepare(() => deps.runtimeOf(tenant).enqueue(brought, place))
     queue.poke()
     return { run, again: false }
   }

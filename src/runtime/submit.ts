@@ -126,11 +126,21 @@ function createdEvents({
         ...forkOf(request),
       },
     },
+    ...sourceNotice(request, source.commit),
     ...(origin === undefined ? notices : [chosenBy(origin.plan), ...notices]).map((message) => ({
       type: 'notice' as const,
       payload: { kind: 'repository', message },
     })),
   ]
+}
+
+/** Where the repository came from, for whoever reads the record. */
+function sourceNotice({ origin }: RunRequest, commit: string): NewEvent[] {
+  if (origin?.kind !== 'url') return []
+  const { host } = new URL(origin.url)
+  const message = `The repository was fetched from ${host}, commit ${commit}`
+  const volatile = { url: origin.url, bytes: origin.bytes }
+  return [{ type: 'notice', payload: { kind: 'source', message }, volatile }]
 }
 
 /** Which run it began with is no part of what it does: the commit it stands on is. */

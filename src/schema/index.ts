@@ -105,8 +105,16 @@ export {
   TERMINAL_STATUSES,
   Verdict,
 } from './run.ts'
+export { looksLikeUrl, parseRepoUrl, type RepoUrl } from './repo-url.ts'
 export { WireFrame } from './stream.ts'
 export { ByteSize, Duration, TIMEOUT_CLASSES } from './units.ts'
 export { type Finding, findingsError, type ParsedYaml, parseYaml, YAML_BYTES_MAX } from './yaml.ts'
 export { CassetteMode, ModelChoice, ModelProvider } from './model-choice.ts'
 export { AuditReport, ReplayReport } from './audit.ts'
+export {
+  OfferUpload,
+  UPLOAD_BYTES_MAX,
+  UPLOAD_PART_BYTES,
+  UploadedPart,
+  UploadOffer,
+} from './upload.ts'

@@ -67,6 +67,25 @@ export const ForkBase = z.object({
 })
 export type ForkBase = z.infer<typeof ForkBase>
 
+/** Where a repository comes from that has no checkout here; set by the runtime. */
+const RunOrigin = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('url'),
+    url: z.string(),
+    /** Branch, tag or commit as it was asked for. */
+    ref: z.string().optional(),
+    /** That were fetched; none when the commit was here. */
+    bytes: z.number().int().nonnegative(),
+  }),
+  z.object({
+    kind: z.literal('upload'),
+    /** The commit of the client's own that the run began with, or its uncommitted changes stand on. */
+    anchor: GitOid,
+    /** Whether uncommitted changes of the client are in the commit it began with. */
+    dirty: z.boolean(),
+  }),
+])
+
 /** Everything a run is asked to be; frozen when the run is created. */
 export const RunRequest = z.object({
   /** Shipped name or absolute path; without one the router chooses by the task. */
@@ -98,6 +117,7 @@ export const RunRequest = z.object({
   fork: ForkBase.optional(),
   /** Set for what came over the network: secrets are those of the operator's configuration alone. */
   declaredSecretsOnly: z.boolean().optional(),
+  origin: RunOrigin.optional(),
 })
 export type RunRequest = z.infer<typeof RunRequest>
 

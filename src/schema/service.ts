@@ -1,7 +1,7 @@
 /** What a server adds to the model: who asks, what they may, and what a run is asked to be over HTTP. */
 import { z } from 'zod'
 import { Document } from './catalog.ts'
-import { RunId, Tenant, TokenId } from './ids.ts'
+import { GitOid, RunId, Tenant, TokenId } from './ids.ts'
 import { JsonObject } from './json.ts'
 import { RunRequest, RunStatus } from './run.ts'
 import { Duration } from './units.ts'
@@ -70,10 +70,18 @@ const RepoUrl = z.strictObject({
   ref: Ref.optional(),
 })
 
+const RepoUpload = z.strictObject({
+  /** As the answer to `POST /v1/uploads` names it. */
+  source: z.string().regex(/^[0-9a-f]{32}$/, 'Expected the source of an upload'),
+  commit: GitOid,
+  /** The commit of the client's own that `commit` stands on; itself when omitted. */
+  anchor: GitOid.optional(),
+})
+
 /** The body of `POST /v1/runs`. Documents travel by content: a server reads no files for its callers. */
 export const CreateRun = z.strictObject({
   ...RunRequest.pick({ image: true, sandbox: true, model: true, localModelOnly: true }).shape,
-  repo: z.union([RepoPath, RepoUrl]),
+  repo: z.union([RepoPath, RepoUrl, RepoUpload]),
   /** Name of a shipped blueprint, or a document. */
   blueprint: z.union([z.string().min(1).max(200), Document]).optional(),
   /** argv; with it and no blueprint, `command` is meant. */

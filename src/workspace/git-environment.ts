@@ -42,6 +42,20 @@ const OVERRIDES: readonly (readonly [string, string])[] = [
   ['maintenance.auto', 'false'],
 ]
 
+/** More settings for one call, to be added to its environment; they win over all others. */
+export function withSettings(
+  settings: readonly (readonly [string, string])[],
+): Record<string, string> {
+  const environment: Record<string, string> = {
+    GIT_CONFIG_COUNT: String(OVERRIDES.length + settings.length),
+  }
+  for (const [index, [key, value]] of settings.entries()) {
+    environment[`GIT_CONFIG_KEY_${OVERRIDES.length + index}`] = key
+    environment[`GIT_CONFIG_VALUE_${OVERRIDES.length + index}`] = value
+  }
+  return environment
+}
+
 /** A repository without a work tree or index of its own in play. */
 export function barePlace(gitDir: string): GitPlace {
   return { gitDir, commonDir: gitDir, workTree: undefined, indexFile: undefined }

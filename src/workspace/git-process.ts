@@ -16,6 +16,16 @@ export interface GitProgram {
   timeoutMs: number
   /** What is known of repositories already, in a process that lives long. */
   memory: RepositoryMemory | undefined
+  /** What the system holds each process to; for git that reads what strangers sent. */
+  bounds?: GitBounds
+}
+
+export interface GitBounds {
+  /** Bytes of the largest file it may write. */
+  fileBytes: number
+  /** Bytes of address space. */
+  memoryBytes: number
+  cpuSeconds: number
 }
 
 export interface GitRun {
@@ -115,9 +125,30 @@ export function throwIfCancelled(signal: AbortSignal, what: string): void {
   throw new OpenExecError('cancelled', `Cannot ${what}: cancelled`, { cause: signal.reason })
 }
 
+/** Each limit is tried first: one that cannot be set, or is lower already, must not end the shell. */
+const BOUNDED = ['t', 'f', 'v']
+  .map(
+    (letter, index) =>
+      `(ulimit -${letter} "$${index + 1}") 2>/dev/null && ulimit -${letter} "$${index + 1}"`,
+  )
+  .concat('shift 3; exec git "$@"')
+  .join('; ')
+
+/** Node sets no limits of processes; a shell that becomes git does. Nothing of `args` is read by it. */
+function commandOf(
+  bounds: GitBounds | undefined,
+  args: readonly string[],
+): [file: string, args: readonly string[]] {
+  if (bounds === undefined) return ['git', args]
+  const { cpuSeconds, fileBytes, memoryBytes } = bounds
+  const limits = [cpuSeconds, Math.ceil(fileBytes / 512), Math.ceil(memoryBytes / 1024)]
+  return ['/bin/sh', ['-c', BOUNDED, 'git', ...limits.map(String), ...args]]
+}
+
 function start(program: GitProgram, run: GitRun) {
   throwIfCancelled(run.signal, `run git ${run.args[0]}`)
-  const child = spawn('git', run.args, {
+  const [file, args] = commandOf(program.bounds, run.args)
+  const child = spawn(file, args, {
     // Never a directory somebody else decides on: everything is named by absolute paths.
     cwd: run.place.workTree ?? '/',
     env: { ...gitEnvironment(program.searchPath, run.place), ...run.env },

@@ -1,13 +1,17 @@
 export { diskUsage } from './disk-usage.ts'
 export { slotUsage } from './slot-usage.ts'
 
+export type { RepositoryName } from './exchange.ts'
+export type { FetchCredential } from './fetch-way.ts'
 export type { HistoryCommit } from './history.ts'
+export type { KeptSource } from './kept-source.ts'
 export type { Merged } from './merge.ts'
 export type { SlotLayout } from './mounts.ts'
 export type { ObjectStore } from './object-store.ts'
 export type { Source } from './open-source.ts'
 export type { TreeFile } from './read-tree.ts'
 
+export type { CommitPack } from './send-commits.ts'
 export { SNAPSHOT_LIMITS } from './snapshot.ts'
 export type { Snapshot, Workspace } from './workspace.ts'
 export { createWorkspaces, type Workspaces } from './workspaces.ts'

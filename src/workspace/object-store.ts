@@ -35,12 +35,17 @@ export function openObjectStore(
   stateDir: string,
   source: { commonDir: string; objectFormat: ObjectFormat },
 ): ObjectStore {
-  const digest = createHash('sha256').update(source.commonDir).digest('hex').slice(0, 16)
-  const gitDir = path.join(stateDir, 'git', `${digest}.git`)
+  const gitDir = storeDirectory(stateDir, source.commonDir)
   if (!fs.existsSync(path.join(gitDir, 'HEAD'))) createStore(gitDir, source)
   else restoreSettings(gitDir, settingsOf({ ...source, borrowsFrom: lenderOf(source) }))
   copyShallow(source.commonDir, gitDir)
   return { gitDir, objectFormat: source.objectFormat, commonDir: source.commonDir }
+}
+
+/** Where the store of a source is, or would be. */
+export function storeDirectory(stateDir: string, commonDir: string): string {
+  const digest = createHash('sha256').update(commonDir).digest('hex').slice(0, 16)
+  return path.join(stateDir, 'git', `${digest}.git`)
 }
 
 /** Lets a repository that borrows objects end its history where the lender's ends. */
@@ -105,10 +110,10 @@ function createStore(
   }
 }
 
-/** A repository with our configuration alone, which reads what it lacks from another one. */
+/** A repository with our configuration alone, which reads what it lacks from another one, if any. */
 export function makeBareRepository(
   gitDir: string,
-  options: { objectFormat: ObjectFormat; borrowsFrom: string },
+  options: { objectFormat: ObjectFormat; borrowsFrom: string | undefined },
 ): void {
   for (const below of ['objects/info', 'objects/pack', 'refs/heads', 'info']) {
     fs.mkdirSync(path.join(gitDir, below), { recursive: true, mode: 0o700 })
@@ -126,10 +131,13 @@ function lenderOf(source: { commonDir: string }): string {
 /** The files that decide which programs git runs and what it reads. */
 function settingsOf(options: {
   objectFormat: ObjectFormat
-  borrowsFrom: string
+  borrowsFrom: string | undefined
 }): Record<string, string> {
+  const { borrowsFrom } = options
   return {
-    'objects/info/alternates': `${alternateLine(options.borrowsFrom)}\n`,
+    ...(borrowsFrom !== undefined && {
+      'objects/info/alternates': `${alternateLine(borrowsFrom)}\n`,
+    }),
     config: repositoryConfig(options.objectFormat, ['\tbare = true']),
     // Bytes in trees are bytes in files: no attribute of the repository converts anything.
     'info/attributes': BYTE_EXACT_ATTRIBUTES,

@@ -16,6 +16,7 @@ import { type GitCaller, gitTry } from './git.ts'
 import { objectDirectories } from './object-directories.ts'
 import { type ObjectStore, openObjectStore } from './object-store.ts'
 import { readHead } from './read-head.ts'
+import { isKept, keptStart, type Start } from './kept-source.ts'
 import { openSourceGit, type SourceGit } from './source-git.ts'
 import { remember, type SourceMemory } from './source-memory.ts'
 import { takeUncommitted } from './uncommitted-base.ts'
@@ -49,7 +50,12 @@ export interface Source extends FoundRepository {
   /** Whether objects may be missing because the clone was made with a filter. */
   partial: boolean
   store: ObjectStore
+  /** Whether it is kept by the program itself, without a checkout. */
+  kept: boolean
 }
+
+/** Nothing is checked out that could differ. */
+const NO_FILES: DirtyState = { tracked: 0, untracked: 0, complete: true }
 
 const REF_PATTERN = /^(?!-)[A-Za-z0-9._/@{}^~+-]{1,200}$/
 
@@ -67,11 +73,14 @@ export async function openSource(
   // Awaited when git has been asked all else.
   version.catch(() => undefined)
   const { found, config, store } = await openRepositoryStore(caller, stateDir, request.path)
-  const { head, anchor, branch } = await startOf(caller, found, request)
+  const kept = isKept(stateDir, found.root)
+  const { head, anchor, branch } = await (kept
+    ? keptStart(request.ref)
+    : startOf(caller, found, request))
   const checkout = { found, store, head }
   const commit = request.includeDirty ? await takeUncommitted(caller, checkout) : anchor
   const [dirty, facts] = await Promise.all([
-    inspectCheckout(caller, checkout, { stateDir }),
+    kept ? NO_FILES : inspectCheckout(caller, checkout, { stateDir }),
     factsOf(caller, memory, { store, commit }),
     version,
   ])
@@ -92,6 +101,7 @@ export async function openSource(
     shallow: fs.existsSync(path.join(found.commonDir, 'shallow')),
     partial: isPartial(config),
     store,
+    kept,
   }
 }
 
@@ -112,7 +122,7 @@ async function startOf(
   caller: GitCaller,
   found: FoundRepository,
   request: OpenSourceRequest,
-): Promise<{ head: string; anchor: string; branch: string | undefined }> {
+): Promise<Start> {
   const { ref } = request
   const read = readHead(found)
   if (ref === undefined && read !== undefined)

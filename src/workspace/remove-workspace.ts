@@ -2,7 +2,9 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { recoverApply } from './apply-journal.ts'
+import { listKept } from './kept-source.ts'
 import { listObjectStores } from './object-store.ts'
+import { sweepQuarantines } from './quarantine.ts'
 import { removeTree } from './remove-tree.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { listWorktreeEntries, removeWorktreeEntry } from './worktree-entry.ts'
@@ -81,6 +83,7 @@ export async function sweepSlots(
         swept.failed.push({ slotDir: root, error })
       })
   }
+  for (const kept of listKept(stateDir)) sweepQuarantines(kept)
   return { ...swept, removed: [...new Set(swept.removed)] }
 }
 

@@ -37,6 +37,7 @@ import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
 import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
 import { createRepositoryMemory } from './repository-memory.ts'
 import { AHEAD, realSlot } from './slots-ahead.ts'
+import { type Exchange, exchanging } from './exchange.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { takingHome } from './take-home.ts'
 import { checkGitVersion } from './source-git.ts'
@@ -46,7 +47,7 @@ import { type Workspace, workspaceOver } from './workspace.ts'
 type WorkspaceRequest = Omit<CreateRequest, 'limits' | 'nowMs'> & { signal: AbortSignal }
 
 /** `signal` ends every call with `cancelled`, leaving nothing half done. */
-export interface Workspaces {
+export interface Workspaces extends Exchange {
   /** Version of the host's git. Throws `workspace_failed` when there is none or it is older than 2.39. */
   checkGit(signal: AbortSignal): Promise<string>
   /** Throws `repository_invalid` or `repository_unsafe`, each with what to do about it. */
@@ -206,6 +207,7 @@ export function createWorkspaces(options: {
     diffStat: (store, { signal, ...request }) => diffStat({ program, signal }, store, request),
     listFiles: (store, { tree, signal }) => listTreeFiles({ program, signal }, store, tree),
     openBlobs: (store, signal) => openTreeBlobs({ program, signal }, store),
+    ...exchanging(program, { stateDir, now: options.now }),
     ...takingHome(program, { stateDir, open, now: options.now }),
     log: (store, { signal, ...request }) => commitLog({ program, signal }, store, request),
     history: (store, { signal, ...request }) => commitHistory({ program, signal }, store, request),

@@ -1,9 +1,10 @@
 /** A server as its operator has it: a process of its own, killed and started again over real runs. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createHash } from 'node:crypto'
 import { expect } from 'vitest'
+import { z } from 'zod'
 import { createRemoteClient, bodyOf, followRun } from '../../src/client/index.ts'
 import { type CreateRun, RunId, type WireFrame } from '../../src/schema/index.ts'
 import { openexec, startOpenexec, testDirectory, testRepository } from '../helpers/cli.ts'
@@ -91,6 +92,14 @@ dockerTest(
     const { stdout: detached } = await cli('run', '-q', '--detach', '--image', 'base', '--', 'true')
     expect(await cli('wait', detached.trim())).toMatchObject({ code: 0 })
     expect((await cli('diff', made.id)).stdout).toContain('+two')
+    const words = ['run', '-q', '--json', '--include-dirty', '--image', 'base', '--'] as const
+    writeFileSync(join(repository.path, 'own.txt'), 'own\n')
+    const changed = await cli(...words, 'sh', '-c', 'cat own.txt; echo three >> a.txt')
+    expect(changed.code, changed.stderr).toBe(0)
+    const { run } = z.object({ run: RunId }).parse(JSON.parse(changed.stdout))
+    expect((await cli('merge', run)).stderr).toContain('uncommitted changes of your checkout')
+    expect(await cli('apply', run)).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(join(repository.path, 'a.txt'), 'utf8')).toBe('one\nthree\n')
     expect((await cli('top')).stdout).toMatch(/^0 of \d+ running, 0 waiting\n/)
     const second = await openexec(['serve', '--state', stateDir, '--listen', '127.0.0.1:0'], {
       cwd: place.path,

@@ -210,6 +210,7 @@ test('createApi() tells of a bug to its owner and not to the caller', async () =
     tokens: noRuntime(),
     webhooks: noRuntime(),
     schedules: noRuntime(),
+    uploads: noRuntime(),
     admit: () => {},
     launch: () => {},
     submit: () => Promise.reject(bug),

@@ -49,6 +49,7 @@ test('the document has every route of the API, and no other', () => {
     tokens: noRuntime(),
     webhooks: noRuntime(),
     schedules: noRuntime(),
+    uploads: noRuntime(),
     admit: never,
     launch: never,
     submit: never,

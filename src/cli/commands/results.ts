@@ -1,6 +1,7 @@
 /** diff, apply, artifacts: what a run made, and taking it over. */
 import type { Command } from 'commander'
 import { resolve } from 'node:path'
+import type { DiffStat } from '../../schema/index.ts'
 import { addressPart, bodyOf, bytesOf } from '../client.ts'
 import {
   type CommandContext,
@@ -11,7 +12,9 @@ import {
   withRun,
   withStateOptions,
 } from '../command-context.ts'
+import type { Connection } from '../connect.ts'
 import { plural, printJson } from '../print.ts'
+import { takeHome } from '../take-home.ts'
 import { createTerminalFilter } from '../terminal.ts'
 import { registerBringHome } from './bring-home.ts'
 import { registerFork } from './fork.ts'
@@ -68,7 +71,8 @@ const APPLY_HELP = `
 Example:
   openexec diff 4x9k && openexec apply 4x9k && git diff
 
-Refuses, and changes nothing, where your checkout differs from what the run began with. Your index
+A run of a server whose commits were sent from here is applied here; one of a path on the server,
+there. Refuses, and changes nothing, where your checkout differs from what the run began with. Your index
 and everything the run did not change stay as they are.`
 
 function registerApply(program: Command, context: CommandContext): void {
@@ -79,8 +83,8 @@ function registerApply(program: Command, context: CommandContext): void {
     .option('--json', 'print one JSON object')
     .addHelpText('after', APPLY_HELP)
     .action((id: string, options: JsonOptions) =>
-      using(context, { ...READ, from: options }, async ({ client }) => {
-        const stat = await bodyOf(client.v1.runs[':id'].apply.$post({ param: { id } }))
+      using(context, { ...READ, from: options }, async (connection) => {
+        const stat = await applied(context, connection, { id, from: options })
         if (options.json === true) return printJson(context.io, { applied: true, ...stat })
         context.io.out(
           stat.files === 0
@@ -89,6 +93,22 @@ function registerApply(program: Command, context: CommandContext): void {
         )
       }),
     )
+}
+
+/** Into the checkout here, unless the run's own is on the machine that executed it. */
+async function applied(
+  context: CommandContext,
+  connection: Connection,
+  run: { id: string; from: StateOptions },
+): Promise<DiffStat> {
+  const { client } = connection
+  const param = { id: run.id }
+  const { diff } = await bodyOf(client.v1.runs[':id'].result.$get({ param }))
+  const taken = await takeHome(context, connection, run, async (checkout, { from, to }) => {
+    if (from !== to) await checkout.apply({ from, to })
+    return diff
+  })
+  return taken ?? (await bodyOf(client.v1.runs[':id'].apply.$post({ param })))
 }
 
 const ARTIFACTS_HELP = `

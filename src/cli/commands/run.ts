@@ -16,7 +16,7 @@ import {
   using,
   withStateOptions,
 } from '../command-context.ts'
-import { overWire } from '../over-wire.ts'
+import { requestFor } from '../repository-for.ts'
 import { printJson } from '../print.ts'
 
 interface RunOptions extends StateOptions, AttachOptions {
@@ -35,6 +35,7 @@ interface RunOptions extends StateOptions, AttachOptions {
   cassetteMode?: CassetteMode
   acceptDegraded?: boolean
   detach?: boolean
+  repoOnServer?: string
 }
 
 const HELP = `
@@ -46,12 +47,15 @@ Examples:
   openexec run backend_bugfix --task "…" --cassette fix.cassette --cassette-mode record
   openexec run ./my.yaml --input patch=@fix.patch  a blueprint of your own, a file as its input
   openexec run check --ref v1.2.0 --json           another commit; one JSON object at the end
+  openexec run check --repo https://git.example.com/team/app    a repository without a checkout
   openexec logs -f $(openexec run --detach check)  in the background, and watched from outside
 
 The command after -- is argv, never a shell line: write -- sh -c "a | b" where you want a shell.
 Its output is yours: stdout and stderr of a command pass through as they are.
 The run works on a commit, in a git worktree of its own: uncommitted changes are left out unless
 --include-dirty is given, and your checkout is not touched until \`openexec apply\`.
+With --server, what the server lacks of the commit is sent to it first; \`openexec apply\` brings the
+result into the checkout here. --repo-on-server names a checkout of the server's machine instead.
 Ctrl-C cancels the run and removes its container and worktree.
 
 Agent stages use the model of --model, else of OPENEXEC_MODEL, else of \`model:\` in
@@ -78,6 +82,7 @@ export function registerRun(program: Command, context: CommandContext): void {
     )
     .option('--input <k=v>', 'an input of the blueprint, or k=@FILE; may be repeated', collect)
     .option('--timeout <duration>', 'wall-clock limit of the run, such as 90s, 10m or 2h')
+    .option('--repo-on-server <path>', 'a repository on the machine of the server; nothing is sent')
     .option('--include-dirty', 'start from uncommitted changes too')
     .option('--model <provider/model>', 'model of agent stages (default: see below)')
     .option('--local-model-only', 'use no model but one on this machine')
@@ -110,9 +115,10 @@ async function run(
   const timeoutMs = timeoutOf(options.timeout)
   const launch = options.detach === true ? 'worker' : 'here'
   const connection = { from: options, state_needed: 'create', launch } as const
-  await using(context, connection, async ({ client, repo, remote }) => {
+  await using(context, connection, async (joined) => {
+    const { client, repo } = joined
     const request = requestOf(context, { blueprint, options, repo, inputs, timeoutMs })
-    const json = remote ? await overWire(context.io, request) : request
+    const json = await requestFor(context, joined, { request, wanted: options })
     const created = await bodyOf(client.v1.runs.$post({ json }))
     if (options.detach === true) return announceDetached(context, created, options)
     await attach(context, { client, run: created, after: 0, seen: new Set() }, options)

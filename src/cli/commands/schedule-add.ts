@@ -7,6 +7,7 @@ import {
   OpenExecError,
   RunRequest,
   SandboxMode,
+  looksLikeUrl,
 } from '../../schema/index.ts'
 import { bodyOf } from '../client.ts'
 import {
@@ -106,7 +107,10 @@ async function runOf(
     acceptDegraded: false,
     interactive: false,
   })
-  return await overWire(io, request)
+  const at = request.ref === undefined ? {} : { ref: request.ref }
+  const { repo: named } = request
+  const place = looksLikeUrl(named) ? { url: named, ...at } : { path: named, ...at }
+  return await overWire(io, request, place)
 }
 
 function timeoutOf(text: string): number {
