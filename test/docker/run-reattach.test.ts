@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { bodyOf } from '../../src/cli/client.ts'
 import { dockerTest, testEngine } from '../helpers/docker.ts'
+import { killRun, seeded } from '../helpers/kill-rounds.ts'
 import { timelineOf, WHOLE } from '../helpers/run-looks.ts'
 import { type EndedRun, type RunWorld, runWorlds } from '../helpers/run-world.ts'
 import type { Run } from '../../src/schema/index.ts'
@@ -129,5 +130,12 @@ describe('a run whose process is killed while its command runs', () => {
     const gone = await collect(world)
     expect(gone.containers).toHaveLength(1)
     expect(gone.workspaces).toEqual([run.id])
+  })
+
+  dockerTest('goes on to the byte when it is killed at random points', async () => {
+    const world = await open()
+    const workload = { bursts: 15, lines: 6_000 }
+    const report = await killRun(world, seeded(4), { workload, kills: 2, spanMs: 2_000 })
+    expect(report.problems).toEqual([])
   })
 })
