@@ -115,7 +115,11 @@ function keeperOf(deps: CommandDeps, keeping: Keeping): CommandKeeper {
   const { request, step, sandbox, before, from, end } = keeping
   const startedAt = deps.now()
   return {
-    goOn: before && { channel: before.channel, startedAt: before.startedAt, ...from },
+    goOn: before && {
+      channel: before.channel,
+      ageMs: Math.max(0, startedAt - before.startedAt),
+      ...from,
+    },
     onStarted(channel) {
       if (before !== undefined) return
       const sandboxId = SandboxId.parse(sandbox.id)

@@ -32,7 +32,7 @@ export async function runCommand(
   const timeoutMs = Math.min(Math.max(1, request.timeoutMs), TIMEOUT_MAX_MS)
   // One that goes on is there whatever the caller wants by now, and is ended by its kill.
   if (signal.aborted && keeper?.goOn === undefined) throw cancelled(request)
-  const ageMs = keeper?.goOn === undefined ? 0 : Math.max(0, Date.now() - keeper.goOn.startedAt)
+  const ageMs = keeper?.goOn?.ageMs ?? 0
   const resultOf = (ended: CommandResult): ExecResult => {
     const { exitCode, timedOut, durationMs, stdoutBytes, stderrBytes, outOfMemory } = ended
     return {

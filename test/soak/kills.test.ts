@@ -4,6 +4,7 @@ import { afterAll, expect } from 'vitest'
 import { dockerTest, testEngine } from '../helpers/docker.ts'
 import { type EngineProxy, engineProxy } from '../helpers/engine-proxy.ts'
 import { type KillReport, killRun, seeded } from '../helpers/kill-rounds.ts'
+import { ownEngine } from '../helpers/own-engine.ts'
 import { timelineOf } from '../helpers/run-looks.ts'
 import { runWorlds } from '../helpers/run-world.ts'
 
@@ -104,6 +105,47 @@ dockerTest(
       await world.client.v1.gc.$post({ json: { olderThanMs: HOUR_MS, keep: 20 } })
     }
     console.log(`seed ${SEED + 2}: ${ends.join('; ')}`)
+  },
+  HOUR_MS,
+)
+
+const IMAGES = ['openexec/base:latest', 'openexec/supervisor:latest']
+
+dockerTest(
+  'kill -9 and a halt of dockerd at random points end the run with a reason; nothing stays once it is back',
+  async () => {
+    const engine = await ownEngine(IMAGES, testEngine().endpoint)
+    if (typeof engine === 'string') throw new Error(engine)
+    const random = seeded(SEED + 3)
+    const ends: string[] = []
+    try {
+      for (let round = 0; round < KILLS / 12; round++) {
+        const world = await open(undefined, engine.endpoint)
+        const run = await world.submit({ command: ['sh', '-c', 'seq 1000; sleep 1; echo > made'] })
+        const following = world.follow(run)
+        await delay(random() * 4_000)
+        const before = performance.now()
+        const isHalt = round % 3 === 2
+        if (isHalt) engine.halt()
+        else await engine.kill()
+        const { result, ...ended } = await following
+        const tookMs = Math.round(performance.now() - before)
+        ends.push(
+          `${isHalt ? 'halt' : 'kill'}: ${result.status} ${result.reason} after ${tookMs} ms`,
+        )
+        expect(tookMs).toBeLessThan(180_000)
+        if (result.status !== 'succeeded')
+          expect(result.reason).toMatch(/^(engine_failed|sandbox_lost|sandbox_failed)$/)
+        expect(timelineOf(ended)).toMatchObject({ ok: true, gapless: true, runCompleted: 1 })
+        if (isHalt) engine.go()
+        else await engine.start()
+        await world.client.v1.gc.$post({ json: { olderThanMs: HOUR_MS, keep: 20 } })
+        expect(engine.containers()).toEqual([])
+      }
+    } finally {
+      console.log(`seed ${SEED + 3}: ${ends.join('; ')}`)
+      await engine.close()
+    }
   },
   HOUR_MS,
 )
