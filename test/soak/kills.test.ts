@@ -53,9 +53,11 @@ dockerTest(
       const world = await open()
       const run = await world.submit({ command: ['sh', '-c', 'seq 5000; sleep 0.5; echo > made'] })
       const killing = (async () => {
-        await delay(random() * 2_500)
         const filters = { label: [`openexec.run=${run.id}`] }
-        for (const { Id } of await docker.listContainers({ filters }))
+        const look = () => docker.listContainers({ filters })
+        for (let tries = 0; tries < 400 && (await look()).length === 0; tries++) await delay(25)
+        await delay(random() * 1_500)
+        for (const { Id } of await look())
           await docker
             .getContainer(Id)
             .kill()
