@@ -93,6 +93,8 @@ export interface ActionContext {
   attempt: number
   mode: SandboxMode
   signal: AbortSignal
+  /** An earlier process has begun this very attempt: what comes before its command has happened. */
+  goesOn: boolean
   /** argv of `openexec run -- …`; only `run_command` reads it. */
   command: readonly string[] | undefined
   /** `--input k=v` of the caller. */
@@ -163,6 +165,8 @@ export interface Action<With extends z.ZodType = z.ZodType> {
   with: With
   timeout: keyof typeof TIMEOUT_CLASSES
   idempotent: boolean
+  /** Whether an attempt of it goes on under another process while its command still runs. */
+  goesOn: boolean
   /** Whether `failed` is a possible verdict, so that a failure edge makes sense. */
   canFail: boolean
   /** Whether `skipped` is a possible verdict. */

@@ -29,6 +29,7 @@ export const applyPatch = defineAction({
   }),
   timeout: 'medium',
   idempotent: true,
+  goesOn: false,
   canFail: true,
   canSkip: false,
   // Asked for each path, once the patch has been read.

@@ -18,6 +18,7 @@ export const buildContextPackAction = defineAction({
   with: z.strictObject({ budget_tokens: z.number().int().min(500).max(200_000).optional() }),
   timeout: 'fast',
   idempotent: true,
+  goesOn: false,
   canFail: false,
   canSkip: false,
   needs: () => [

@@ -14,6 +14,7 @@ export const runCommand = defineAction({
   with: z.strictObject({ argv: z.array(z.string()).min(1).max(4096).optional() }),
   timeout: 'long',
   idempotent: false,
+  goesOn: true,
   canFail: true,
   canSkip: false,
   needs: (context, request) => [

@@ -72,6 +72,7 @@ function projectCommand(options: ProjectCommandOptions): Action {
     with: z.strictObject({}),
     timeout: 'long',
     idempotent: false,
+    goesOn: true,
     canFail: true,
     canSkip: true,
     needs: ({ project }) => {
@@ -100,7 +101,7 @@ async function execute(
       artifacts: [saved],
     }
   }
-  await options.before(context)
+  if (!context.goesOn) await options.before(context)
   const outcome = await runChosen(context, chosen, options.kind)
   const verdict = judge(chosen, outcome, options.failure)
   const extra = outcome.startable ? await options.extra(context, outcome) : undefined

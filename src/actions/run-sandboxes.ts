@@ -14,8 +14,9 @@ import {
   type SandboxMode,
 } from '../schema/index.ts'
 import type { Gateway, RunSide, Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
-import { type Db, insertSandbox, removeSandbox, type State } from '../state/index.ts'
+import { type Db, insertSandbox, keepSession, removeSandbox, type State } from '../state/index.ts'
 import { tracedEgress, tracedStart } from './trace-sandbox.ts'
+import { refuseOtherImage } from './same-image.ts'
 import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
 export interface RunSandboxesDeps {
@@ -33,6 +34,8 @@ export interface RunSandboxesDeps {
   imageId: string
   /** Not used yet. */
   early: EarlySandbox | undefined
+  /** One that an earlier process has opened, and in which a command goes on. */
+  reattached: { digest: string; stage: string; sandbox: Sandbox } | undefined
   mounts(confinement: Confinement): SandboxSpec['mounts']
   measure: NonNullable<SandboxSpec['measure']>
   now(): number
@@ -80,6 +83,18 @@ const EXPIRY_GRACE_MS = 3_600_000
 export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   const open = new Map<string, Promise<Open>>()
   let { early } = deps
+  const write = (events: readonly NewEvent[]) =>
+    deps.state.transact((tx) => deps.append(tx, events))
+  if (deps.reattached !== undefined) {
+    const { digest, stage, sandbox } = deps.reattached
+    const egress = createSandboxEgress(sandbox, {
+      gateway: deps.gateway,
+      side: deps.side,
+      write,
+    })
+    const id = SandboxId.parse(sandbox.id)
+    open.set(digest, Promise.resolve({ id, stage, sandbox, egress }))
+  }
   /** Handed out once, and only for what it was made for. */
   const takeEarly = (digest: string) => {
     const taken = early?.digest === digest ? early : undefined
@@ -147,7 +162,7 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
   try {
     sandbox = await (early?.open(signal) ?? openCold(deps, { id, asked }, signal))
     if (asked.confinement.workspace === 'read_write') early?.watchDisk(deps.measure)
-    refuseOtherImage(deps, sandbox)
+    refuseOtherImage(deps.imageId, sandbox)
     await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
     const write = tracedEgress((events) => deps.state.transact((tx) => deps.append(tx, events)))
     const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
@@ -174,17 +189,6 @@ async function openCold(
   return await tracedStart(spec, () => deps.sandboxes.open(spec, { signal }))
 }
 
-/** A name can come to mean another image between two starts; the run's snapshot says which it is. */
-function refuseOtherImage({ imageId }: RunSandboxesDeps, { receipt }: Sandbox): void {
-  const { name, id } = receipt.image
-  if (id === imageId) return
-  throw new OpenExecError(
-    'confinement_weaker',
-    `Cannot use image "${name}": it is ${id}, and the run began with ${imageId}`,
-    { hint: 'Start a new run, which takes the image as it is' },
-  )
-}
-
 interface Opened {
   id: SandboxId
   sandbox: Sandbox
@@ -201,7 +205,9 @@ async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void>
   const text = `${JSON.stringify(receipt, undefined, 2)}\n`
   const blob = await deps.artifacts.put(Buffer.from(text))
   const missing = receipt.items.filter(({ status }) => status === 'missing')
+  const session = deps.sandboxes.sessionOf(id)
   deps.state.transact((tx) => {
+    if (session !== undefined) keepSession(tx, id, { session, digest: asked.digest, stage })
     const about = { name: 'receipt', type: 'receipt', mediaType: 'application/json' } as const
     deps.artifacts.record(tx, { runId: deps.runId, ...about, blob })
     deps.append(tx, [

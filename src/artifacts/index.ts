@@ -8,4 +8,5 @@ export {
   writeRunDocument,
 } from './run-directory.ts'
 export { recordOutput, storeOutput } from './save-output.ts'
-export { openSpool, type SpooledStream } from './spool.ts'
+export { resumeSpool } from './resume-spool.ts'
+export { openSpool, type SpooledOutput, type SpooledStream } from './spool.ts'

@@ -6,7 +6,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import type { SpoolEnd, SpoolHeader, Stream } from './spool-format.ts'
+import { type SpoolEnd, type SpoolHeader, type Stream, STREAMS } from './spool-format.ts'
 
 /** `ms` and bytes after which a window is written. */
 const WINDOW_MS = 50
@@ -19,18 +19,36 @@ export interface SpoolIndex {
   close(): Promise<void>
 }
 
+interface IndexedBefore {
+  lines: number
+  /** Bytes of each stream that will be given again; below 0: bytes that were never told of. */
+  again: Record<Stream, number>
+}
+
+const NOTHING: IndexedBefore = { lines: 0, again: { stdout: 0, stderr: 0 } }
+
 /** Makes the index at once, so that its name is taken when the call returns. */
 export function createSpoolIndex(path: string, header: SpoolHeader): void {
   writeFileSync(path, `${JSON.stringify(header)}\n`, { flag: 'wx', mode: 0o600 })
 }
 
+/**
+ * `before`: what an earlier process has told of, and how much of it will be given again. More than it
+ * has told may be there, which is then told first.
+ */
 export async function openSpoolIndex(
   path: string,
-  { exactLinesMax }: { exactLinesMax: number },
+  { exactLinesMax, before = NOTHING }: { exactLinesMax: number; before?: IndexedBefore },
 ): Promise<SpoolIndex> {
   const file = await open(path, 'a')
-  let lines = 0
+  let { lines } = before
   let waiting = { stdout: 0, stderr: 0 }
+  const again = { stdout: before.again.stdout, stderr: before.again.stderr }
+  for (const stream of STREAMS)
+    if (again[stream] < 0) {
+      await file.appendFile(lineOf(stream, -again[stream]))
+      again[stream] = 0
+    }
   let windowStart = 0
   let timer: NodeJS.Timeout | undefined
   const flush = async (): Promise<void> => {
@@ -43,7 +61,11 @@ export async function openSpoolIndex(
     if (text !== '') await file.appendFile(text)
   }
   return {
-    add: async (stream, bytes) => {
+    add: async (stream, given) => {
+      const known = Math.min(again[stream], given)
+      again[stream] -= known
+      const bytes = given - known
+      if (bytes === 0) return
       lines += 1
       if (lines <= exactLinesMax) return await file.appendFile(lineOf(stream, bytes))
       waiting[stream] += bytes

@@ -20,7 +20,11 @@ import type { OutputPiece } from './spool-reader.ts'
 const never = new AbortController().signal
 const text = (value: string) => Buffer.from(value)
 
-const plain = (): ByteFilter => ({ write: (chunk) => chunk, end: () => new Uint8Array() })
+const plain = (): ByteFilter => ({
+  write: (chunk) => chunk,
+  end: () => new Uint8Array(),
+  waiting: () => ({ bytes: 0, covered: 0 }),
+})
 
 function spoolIn(outputDir: string, { maxBytes = 4000, step = 'test.1.run' } = {}) {
   return openSpool({ outputDir, step, maxBytes, newFilter: plain })
@@ -192,6 +196,7 @@ test('a filter holds back until the end, and nothing is lost', async () => {
         return all.subarray(0, -1)
       },
       end: () => held,
+      waiting: () => ({ bytes: held.length, covered: 0 }),
     }
   }
   const spool = await openSpool({

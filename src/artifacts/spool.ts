@@ -21,11 +21,17 @@ import {
   STREAMS,
 } from './spool-format.ts'
 import { createSpoolIndex, openSpoolIndex, type SpoolIndex } from './spool-index.ts'
+import {
+  openPosition,
+  type PositionFile,
+  positionPath,
+  type StreamPosition,
+} from './spool-position.ts'
 
 /** Bytes handed over and not yet on disk; a caller that awaits its writes stays far below. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024
 /** Changes of stream whose order is kept to the byte. */
-const EXACT_LINES_MAX = 65_536
+export const EXACT_LINES_MAX = 65_536
 /** Bytes of the end that are given as text. */
 const TAIL_TEXT_BYTES = 16 * 1024
 
@@ -33,17 +39,19 @@ const TAIL_TEXT_BYTES = 16 * 1024
 export interface ByteFilter {
   write(chunk: Uint8Array): Uint8Array
   end(): Uint8Array
+  /** Bytes it holds back, and how many of their first ones are replaced already. */
+  waiting(): { bytes: number; covered: number }
 }
 
-interface SpoolOptions {
+export interface SpoolOptions {
   /** The run's `output/` directory. */
   outputDir: string
   /** Names the command to readers; any text. */
   step: string
   /** Bytes of stdout and stderr kept together; each stream has half, of it half from either end. */
   maxBytes: number
-  /** One new filter for each stream. */
-  newFilter(): ByteFilter
+  /** One new filter for each stream; with `covered` one that goes on, so many bytes replaced already. */
+  newFilter(covered: number): ByteFilter
 }
 
 export interface SpooledStream {
@@ -61,9 +69,12 @@ export interface SpooledStream {
 
 export type SpooledOutput = Record<Stream, SpooledStream>
 
-interface OutputSpool {
-  /** Stores a chunk; settles when it is on disk. Throws `state_unusable`, then and ever after. */
-  write(stream: Stream, chunk: Uint8Array): Promise<void>
+export interface OutputSpool {
+  /**
+   * Stores a chunk; settles when no kill of this process can lose it, but for so many bytes of its end
+   * that are held back. Throws `state_unusable`, then and ever after.
+   */
+  write(stream: Stream, chunk: Uint8Array): Promise<number>
   /** Ends the spool and closes its files, also after a failed write, which it throws again. */
   finish(): Promise<SpooledOutput>
 }
@@ -82,33 +93,40 @@ export async function openSpool(options: SpoolOptions): Promise<OutputSpool> {
     const base = claimBase(outputDir, { v: 1, step, ...caps })
     const indexFile = indexPath(outputDir, base)
     const index = remember(await openSpoolIndex(indexFile, { exactLinesMax: EXACT_LINES_MAX }))
+    const position = remember(openPosition(positionPath(outputDir, base)))
     const path = (stream: Stream) => streamPath(outputDir, base, stream)
     const [stdout, stderr] = [
       remember(await openCappedFile(path('stdout'), caps)),
       remember(await openCappedFile(path('stderr'), caps)),
     ]
     const streams = {
-      stdout: { path: path('stdout'), file: stdout, filter: newFilter() },
-      stderr: { path: path('stderr'), file: stderr, filter: newFilter() },
+      stdout: { path: path('stdout'), file: stdout, filter: newFilter(0), taken: 0, stored: 0 },
+      stderr: { path: path('stderr'), file: stderr, filter: newFilter(0), taken: 0, stored: 0 },
     }
-    return createSpool(streams, index, step)
+    return createSpool({ streams, index, position, step })
   } catch (error) {
     await Promise.allSettled(opened.map((file) => file.close()))
     throw translateFileError(error, `Cannot store the output of "${step}"`)
   }
 }
 
-interface SpoolStream {
+export interface SpoolStream {
   path: string
   file: CappedFile
   filter: ByteFilter
+  /** Bytes of the command that were given to the filter, and bytes of it that are in the file. */
+  taken: number
+  stored: number
 }
 
-function createSpool(
-  streams: Record<Stream, SpoolStream>,
-  index: SpoolIndex,
-  step: string,
-): OutputSpool {
+interface SpoolParts {
+  streams: Record<Stream, SpoolStream>
+  index: SpoolIndex
+  position: PositionFile
+  step: string
+}
+
+export function createSpool({ streams, index, position, step }: SpoolParts): OutputSpool {
   let queue: Promise<unknown> = Promise.resolve()
   let pending = 0
   let failure: OpenExecError | undefined
@@ -117,6 +135,7 @@ function createSpool(
     if (bytes.length === 0) return
     try {
       await streams[stream].file.append(bytes)
+      streams[stream].stored += bytes.length
       await index.add(stream, bytes.length)
     } catch (error) {
       failure = translateFileError(error, `Cannot store the output of "${step}"`)
@@ -127,12 +146,18 @@ function createSpool(
     if (pending + chunk.length > PENDING_BYTES_MAX && pending > 0)
       throw new Error(`Cannot store the output of "${step}": writes must be awaited`)
     pending += chunk.length
-    const done = queue.then(() => store(stream, streams[stream].filter.write(chunk)))
+    const done = queue.then(async () => {
+      const one = streams[stream]
+      await store(stream, one.filter.write(chunk))
+      one.taken += chunk.length
+      position.write({ stdout: placeOf(streams.stdout), stderr: placeOf(streams.stderr) })
+      return one.filter.waiting().bytes
+    })
     queue = done.catch(() => {})
-    await done.finally(() => (pending -= chunk.length))
+    return await done.finally(() => (pending -= chunk.length))
   }
   const close = async (): Promise<void> => {
-    const files = [streams.stdout.file, streams.stderr.file, index]
+    const files = [streams.stdout.file, streams.stderr.file, index, position]
     await Promise.allSettled(files.map((file) => file.close()))
   }
   return {
@@ -146,9 +171,10 @@ function createSpool(
           stderr: await streams.stderr.file.finish(),
         }
         await index.end(plainEnds(ends))
+        await position.remove()
         return {
-          stdout: await describe(streams.stdout.path, ends.stdout),
-          stderr: await describe(streams.stderr.path, ends.stderr),
+          stdout: await describeStream(streams.stdout.path, ends.stdout),
+          stderr: await describeStream(streams.stderr.path, ends.stderr),
         }
       } catch (error) {
         throw translateFileError(error, `Cannot store the output of "${step}"`)
@@ -159,6 +185,11 @@ function createSpool(
   }
 }
 
+function placeOf({ filter, taken, stored }: SpoolStream): StreamPosition {
+  const { bytes, covered } = filter.waiting()
+  return { taken: taken - bytes, stored, covered }
+}
+
 type StreamFinish = Awaited<ReturnType<CappedFile['finish']>>
 
 function plainEnds(ends: Record<Stream, StreamFinish>): SpoolEnd {
@@ -166,7 +197,7 @@ function plainEnds(ends: Record<Stream, StreamFinish>): SpoolEnd {
   return { stdout: plain(ends.stdout), stderr: plain(ends.stderr) }
 }
 
-async function describe(file: string, end: StreamFinish): Promise<SpooledStream> {
+export async function describeStream(file: string, end: StreamFinish): Promise<SpooledStream> {
   const { bytes, head, tail, sha256 } = end
   const truncated = leftOutOf(end) > 0
   return { file, bytes, kept: head + tail, truncated, sha256, tail: await lastText(file) }

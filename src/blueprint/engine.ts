@@ -11,6 +11,7 @@ import {
   OpenExecError,
   type Run,
   type RunId,
+  type Step,
   StepId,
 } from '../schema/index.ts'
 import type { Timeline } from '../events/index.ts'
@@ -24,7 +25,7 @@ import {
   type StageOutcome,
 } from './outcome.ts'
 import type { Plan, PlanStage } from './plan.ts'
-import { beginRun, endRun, tellLeftBehind } from './record-run.ts'
+import { beginRun, endRun, settleCut, tellLeftBehind } from './record-run.ts'
 import { beginStep, endStep } from './record-step.ts'
 import { recordedState, treeAfter } from './recorded-state.ts'
 import { reduce } from './reduce.ts'
@@ -32,6 +33,8 @@ import { reduce } from './reduce.ts'
 /** Everything a run touches outside of state; opened once, closed whatever happens. */
 export interface Environment {
   baseTree: GitOid
+  /** The attempt of an earlier process that goes on in it. */
+  goesOn: Step | undefined
   /** Throws when the stage could not be judged; what it left in the tree is unknown then. */
   perform(attempt: StageAttempt, signal: AbortSignal): Promise<StageOutcome>
   /** Snapshots the tree and holds it against the path rules. */
@@ -49,6 +52,8 @@ export interface StageAttempt {
   baseTree: GitOid
   /** Number of the checkpoint it makes if it changes the tree, from 1 in each run. */
   checkpoint: number
+  /** When an earlier process has begun it (epoch `ms`), for one that goes on. */
+  goesOnSince: number | undefined
 }
 
 /** A run with what was frozen when it was submitted. */
@@ -130,6 +135,7 @@ async function runToEnd(
   try {
     if (signal.aborted) return endOfAbort(signal)
     environment = await loaded.open(signal)
+    settleCut(deps, run.id, environment.goesOn !== undefined)
     return await runStages(deps, { run, plan: loaded.plan, environment }, signal)
   } catch (error) {
     return signal.aborted ? endOfAbort(signal) : endOfError(error)
@@ -147,17 +153,20 @@ interface Opened {
 async function runStages(deps: EngineDeps, opened: Opened, signal: AbortSignal): Promise<RunEnd> {
   const { run, plan, environment } = opened
   let { state, command, tree, restore, checkpoints } = recordedState(deps.state.db, opened)
+  let { goesOn } = environment
   while (command.type === 'run_stage') {
     if (signal.aborted) return endOfAbort(signal)
     if (restore) await environment.restore(tree, signal)
     const attempt: StageAttempt = {
-      step: StepId.parse(deps.newId('step')),
+      step: goesOn?.id ?? StepId.parse(deps.newId('step')),
       stage: stageOf(plan, command.stage),
       attempt: command.attempt,
       baseTree: tree,
       checkpoint: checkpoints + 1,
+      goesOnSince: goesOn?.startedAt,
     }
-    const startedAt = beginStep(deps, run.id, attempt)
+    const startedAt = goesOn?.startedAt ?? beginStep(deps, run.id, attempt)
+    goesOn = undefined
     const attempted = await attemptStage(environment, attempt, signal)
     const ended = endStep(deps, run.id, { attempt, attempted, startedAt })
     // An attempt that was cut short says nothing about the stage.

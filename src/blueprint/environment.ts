@@ -13,8 +13,15 @@ import {
   type RunSandboxes,
 } from '../actions/index.ts'
 import { deniesRead } from '../policy/index.ts'
-import { GitOid, type ModelChoice, type NewEvent, type Run, type RunId } from '../schema/index.ts'
-import type { Gateway, RunSide, Sandboxes } from '../sandbox/index.ts'
+import {
+  GitOid,
+  type ModelChoice,
+  type NewEvent,
+  type Run,
+  type RunId,
+  type Step,
+} from '../schema/index.ts'
+import type { Gateway, RunSide, Sandbox, Sandboxes } from '../sandbox/index.ts'
 import type { Db } from '../state/index.ts'
 import {
   slotUsage,
@@ -127,7 +134,17 @@ async function openWith(
     const notices: NewEvent[] = project === undefined ? [] : [describeProject(project)]
     deps.state.transact((tx) => append(tx, [createdEvent(workspace, source), ...notices]))
     const commits = { last: undefined }
-    const opened = { run, frozen, side, workspace, source, append, tree, commits }
+    const opened = {
+      run,
+      frozen,
+      side,
+      workspace,
+      source,
+      append,
+      tree,
+      commits,
+      goesOn: undefined,
+    }
     return assemble(deps, { ...opened, early: warm.claimed, project: project ?? NO_PROJECT })
   } catch (error) {
     await Promise.allSettled([tree.close(), workspace.settled(), warm.claimed?.close()])
@@ -146,11 +163,13 @@ export interface Opened {
   tree: OwnedTree
   project: ProjectPlan
   early: EarlySandbox | undefined
+  /** The attempt of an earlier process that goes on, and its sandbox. */
+  goesOn: { step: Step; digest: string; stage: string; sandbox: Sandbox } | undefined
   /** The last commit of the sandbox's own that was taken over. */
   commits: { last: string | undefined }
 }
 
-function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
+export function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
   const { run, frozen, workspace, tree, project } = opened
   const { plan, policy, policyHash } = frozen
   const sandboxes = openSandboxes(deps, opened)
@@ -169,6 +188,7 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
   }
   return {
     baseTree: GitOid.parse(workspace.baseTree),
+    goesOn: opened.goesOn?.step,
     async perform(attempt, stageSignal) {
       const outcome = await performStage(stage, attempt, stageSignal)
       // What a model had written and run must not lie in wait for the stage that judges it.
@@ -231,6 +251,7 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
     },
     imageId: frozen.image.id,
     early: opened.early,
+    reattached: opened.goesOn,
     mounts: ({ workspace: access, git }) =>
       workspace.mounts({
         workspace: access,

@@ -4,6 +4,7 @@ import type { LoadedRun } from './engine.ts'
 import { type EnvironmentDeps, openEnvironment } from './environment.ts'
 import { type FrozenRun, loadFrozenRun } from './frozen-run.ts'
 import { describePrices, describeTools } from './program-facts.ts'
+import { reopenEnvironment } from './reopen-environment.ts'
 
 /**
  * Throws `state_corrupt` when what was frozen is damaged, and `conflict` for a run that was begun
@@ -16,7 +17,9 @@ export async function loadRun(deps: EnvironmentDeps, run: Run): Promise<LoadedRu
   return {
     plan,
     wallMs: Math.min(plan.limits.max_wall, policy.limits.wall),
-    open: (signal) => openEnvironment(deps, { run, frozen }, signal),
+    open: async (signal) =>
+      (await reopenEnvironment(deps, { run, frozen }, signal)) ??
+      (await openEnvironment(deps, { run, frozen }, signal)),
   }
 }
 

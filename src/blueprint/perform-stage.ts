@@ -23,11 +23,12 @@ export async function performStage(
   attempt: StageAttempt,
   signal: AbortSignal,
 ): Promise<StageOutcome> {
-  const { timeoutMs } = attempt.stage
+  const { stage, goesOnSince } = attempt
   const limit = new AbortController()
+  const ageMs = goesOnSince === undefined ? 0 : Math.max(0, deps.now() - goesOnSince)
   const timer = setTimeout(
     () => limit.abort(stageTimedOut(attempt)),
-    Math.min(timeoutMs + STAGE_GRACE_MS, TIMER_MS_MAX),
+    Math.min(Math.max(0, stage.timeoutMs - ageMs) + STAGE_GRACE_MS, TIMER_MS_MAX),
   )
   try {
     const both = AbortSignal.any([signal, limit.signal])

@@ -15,8 +15,10 @@ import {
   getRun,
   listSteps,
   listToolCalls,
+  removeCommands,
   transitionRun,
 } from '../state/index.ts'
+import { findCutAttempt } from './cut-attempt.ts'
 import type { EngineDeps } from './engine.ts'
 import type { RunEnd } from './outcome.ts'
 import { plainText } from './plain-text.ts'
@@ -27,7 +29,8 @@ const STARTABLE: RunStatus[] = ['queued', 'paused', 'awaiting_approval', 'runnin
 
 /**
  * Makes the run `running` and gives back its deadline (epoch `ms`). Attempts that a process left open
- * when it died are closed: they did not happen. Throws `conflict` for a run that has ended.
+ * when it died are closed: they did not happen; but one whose command may still run stays open until
+ * `settleCut()`. Throws `conflict` for a run that has ended.
  */
 export function beginRun(deps: Deps, { id, blueprint }: Run, wallMs: number): number {
   const { state, timeline, now } = deps
@@ -46,11 +49,35 @@ export function beginRun(deps: Deps, { id, blueprint }: Run, wallMs: number): nu
       timeline.append(tx, id, { type: 'run_started', payload: { blueprint } })
       return deadlineAt
     }
-    const cut = closeOpenSteps(deps, tx, { id, verdict: 'error', reason: 'recovered' })
+    const cut = findCutAttempt(tx, id) === undefined ? closeCut(deps, tx, id) : []
     const payload = { was: run.status, cut_short: cut.map(({ stage }) => stage) }
     timeline.append(tx, id, { type: 'run_resumed', payload })
+    if (cut.length > 0) tellRecovered(deps, tx, { id, steps: cut, reattached: false })
     return deadlineAt
   })
+}
+
+/** What became of the attempt that `beginRun()` left open: it goes on, or it did not happen. */
+export function settleCut(deps: Deps, id: RunId, goesOn: boolean): void {
+  const open = listSteps(deps.state.db, id).filter((step) => step.verdict === undefined)
+  if (open.length === 0) return
+  deps.state.transact((tx) => {
+    const steps = goesOn ? open : closeCut(deps, tx, id)
+    tellRecovered(deps, tx, { id, steps, reattached: goesOn })
+  })
+}
+
+function closeCut(deps: Deps, tx: Db, id: RunId): Step[] {
+  return closeOpenSteps(deps, tx, { id, verdict: 'error', reason: 'recovered' })
+}
+
+function tellRecovered(
+  { timeline }: Deps,
+  tx: Db,
+  { id, steps, reattached }: { id: RunId; steps: readonly Step[]; reattached: boolean },
+): void {
+  for (const { stage, attempt } of steps)
+    timeline.append(tx, id, { type: 'run_recovered', stage, attempt, payload: { reattached } })
 }
 
 /** The deadline goes on while a run is paused; the time a person took to answer does not count. */
@@ -66,6 +93,8 @@ function deadlineOf(
 /** How a run that this process executes ends, or stops for a person. */
 export function endRun(deps: Deps, id: RunId, end: RunEnd): void {
   deps.state.transact((tx) => {
+    // Left open where the run ended before it was looked for.
+    closeCut(deps, tx, id)
     if (!writeEnd(deps, tx, { id, from: ['running'], end }))
       throw new Error(`Cannot end run "${id}": nobody executes it`)
   })
@@ -141,6 +170,7 @@ function closeOpenSteps(
   for (const { id: step, stage, attempt, startedAt } of open) {
     const endedAt = Math.max(startedAt, now())
     completeStep(tx, step, { verdict, endedAt, ...(reason !== undefined && { reason }) })
+    removeCommands(tx, step)
     timeline.append(tx, id, {
       type: 'step_completed',
       stage,

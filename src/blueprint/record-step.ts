@@ -7,7 +7,13 @@ import {
   type Sha256,
   type Step,
 } from '../schema/index.ts'
-import { completeStep, insertStep, listArtifacts, updateRun } from '../state/index.ts'
+import {
+  completeStep,
+  insertStep,
+  listArtifacts,
+  removeCommands,
+  updateRun,
+} from '../state/index.ts'
 import type { Attempted } from './attempt-stage.ts'
 import type { EngineDeps, StageAttempt } from './engine.ts'
 import { plainText } from './plain-text.ts'
@@ -76,6 +82,7 @@ export function endStep(
   }
   return deps.state.transact((tx) => {
     completeStep(tx, attempt.step, completion)
+    removeCommands(tx, attempt.step)
     // What a stage that waits has done so far is done again when it goes on.
     if (tree !== undefined && verdict !== 'awaiting_approval')
       updateRun(tx, runId, { headTree: tree })

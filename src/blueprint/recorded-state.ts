@@ -18,12 +18,19 @@ export interface RecordedState {
   checkpoints: number
 }
 
+interface Opened {
+  baseTree: GitOid
+  /** An attempt that is still open, and goes on. */
+  goesOn: Pick<Step, 'id'> | undefined
+}
+
 /** An attempt that a crash cut short is entered again, and so is a stage that waited for a person. */
 export function recordedState(
   db: Db,
-  { run, plan, environment }: { run: Run; plan: Plan; environment: { baseTree: GitOid } },
+  { run, plan, environment }: { run: Run; plan: Plan; environment: Opened },
 ): RecordedState {
-  const steps = listSteps(db, run.id)
+  const { goesOn } = environment
+  const steps = listSteps(db, run.id).filter(({ id }) => id !== goesOn?.id)
   const produced = producedBySteps(db, run)
   let { state, command } = reduce(plan, initialState(plan), { type: 'start' })
   let tree = environment.baseTree
@@ -38,7 +45,9 @@ export function recordedState(
   }
   goOn()
   const checkpoints = steps.filter(({ commit }) => commit !== undefined).length
-  return { state, command, tree, restore: tree !== environment.baseTree, checkpoints }
+  // The files of one that goes on are as its command has them.
+  const restore = goesOn === undefined && tree !== environment.baseTree
+  return { state, command, tree, restore, checkpoints }
 }
 
 /** What the reducer is told of an attempt. One that never ended was cut short; a crash leaves nothing. */

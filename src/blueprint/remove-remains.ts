@@ -8,7 +8,9 @@ export async function removeRemains(
   id: RunId,
   signal: AbortSignal,
 ): Promise<void> {
-  await sandboxes.reap(({ run }) => run !== id, { signal })
-  for (const sandbox of listSandboxes(state.db))
-    if (sandbox.runId === id) removeSandbox(state.db, sandbox.id)
+  const known = listSandboxes(state.db).filter(({ runId }) => runId === id)
+  const names = new Set<string>(known.map((one) => one.id))
+  // One that waited in a pool has no run in its labels.
+  await sandboxes.reap(({ run, sandbox }) => run !== id && !names.has(sandbox), { signal })
+  for (const sandbox of known) removeSandbox(state.db, sandbox.id)
 }

@@ -49,7 +49,11 @@ function makeWorkDirectory(directory: string): void {
 }
 
 /** Uncommitted changes were made a commit of the store when the run was submitted. */
-async function openSource(workspaces: Workspaces, run: Run, signal: AbortSignal): Promise<Source> {
+export async function openSource(
+  workspaces: Workspaces,
+  run: Run,
+  signal: AbortSignal,
+): Promise<Source> {
   const { baseCommit, baseTree, request } = run
   if (baseCommit === undefined || baseTree === undefined)
     throw new Error(`Cannot open run "${run.id}": it has no base`)

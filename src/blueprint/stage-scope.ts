@@ -3,6 +3,7 @@ import {
   type ActionContext,
   type ArtifactDraft,
   askPolicy,
+  findAction,
   type GateRequest,
   type ProjectPlan,
   runCommandIn,
@@ -29,6 +30,7 @@ import {
 import { type Db, listSteps, type State } from '../state/index.ts'
 import type { StageAttempt } from './engine.ts'
 import type { Plan } from './plan.ts'
+import { decidedBefore } from './recorded-decisions.ts'
 import { type Append, appender } from './stage-events.ts'
 
 export interface StageDeps {
@@ -70,7 +72,8 @@ export function createScope(
   const { stage } = attempt
   const mode = modeOf(policy, attempt)
   const append = appender(deps, attempt)
-  const gateAll = (requests: readonly GateRequest[]) => gate(deps, attempt, { requests, mode })
+  const gateAll = (requests: readonly GateRequest[]) =>
+    decidedBefore(state.db, { run, attempt, requests }) ?? gate(deps, attempt, { requests, mode })
   const network = stage.network ?? undefined
   const sandbox = () => deps.sandboxes.get({ mode, network, stage: stage.id }, signal)
   const context: ActionContext = {
@@ -80,6 +83,7 @@ export function createScope(
     attempt: attempt.attempt,
     mode,
     signal,
+    goesOn: attempt.goesOnSince !== undefined,
     sandbox,
     command: run.request.command,
     inputs: run.request.inputs,
@@ -133,6 +137,8 @@ function commandRunner(
     stepId: step,
     stage: stage.id,
     attempt,
+    now: deps.now,
+    keeps: stage.type === 'deterministic' && findAction(stage.action).goesOn,
     outputDir: runDirectory(deps.root, run.id).output,
     outputBytesMax: Math.min(policy.limits.output, stage.limits.max_output_bytes),
   }
@@ -193,10 +199,14 @@ async function latestArtifact({ artifacts, run }: StageDeps, name: string) {
 /** Bytes first, then row and event in one transaction. */
 async function saveArtifact(
   { artifacts, state, run, root, redactor }: StageDeps,
-  { step }: StageAttempt,
+  { step, goesOnSince }: StageAttempt,
   { draft, note, append }: { draft: ArtifactDraft; note: JsonObject; append: Append },
 ): Promise<Artifact> {
   const { name, type, mediaType } = draft
+  if (goesOnSince !== undefined) {
+    const saved = artifacts.list(run.id).find((one) => one.stepId === step && one.name === name)
+    if (saved !== undefined) return saved
+  }
   // A patch that was changed would be another patch.
   const content = type === 'patch' ? draft.content : redactor.bytes(draft.content)
   const blob = await artifacts.put(content)

@@ -17,8 +17,11 @@ export interface Redactor {
   bytes(content: Uint8Array): Uint8Array
   /** Every string in it, keys too. */
   json<Value extends JsonValue>(value: Value): Value
-  /** One for each stream: stdout and stderr never share one. */
-  stream(): RedactingStream
+  /**
+   * One for each stream: stdout and stderr never share one. With `covered` it goes on where another
+   * one stopped: so many of the first bytes are replaced already.
+   */
+  stream(covered?: number): RedactingStream
   /** The same with as many bytes as before, for content whose length is already told. */
   mask(): RedactingStream
 }
@@ -28,12 +31,15 @@ interface RedactingStream {
   write(chunk: Uint8Array): Uint8Array
   /** What has waited. */
   end(): Uint8Array
+  /** How many bytes wait, and how many of their first ones are replaced already. */
+  waiting(): { bytes: number; covered: number }
 }
 
 /** Throws `config_invalid` for a secret that is too short or too long to be recognised. */
 export function createRedactor(secrets: readonly Secret[]): Redactor {
   const search = createSearch(secretPatterns(secrets))
-  const stream = () => createRedactingStream(search, { mark: () => MARK, more: () => NOTHING })
+  const stream = (covered = 0) =>
+    createRedactingStream(search, { mark: () => MARK, more: () => NOTHING }, covered)
   const bytes = (content: Uint8Array): Uint8Array => {
     if (search.find(asBuffer(content)).length === 0) return content
     const whole = stream()
@@ -50,7 +56,7 @@ export function createRedactor(secrets: readonly Secret[]): Redactor {
     // Only strings change, so the shape and with it the type stay.
     json: (value) => (secrets.length === 0 ? value : (redactJson(value, text) as typeof value)),
     stream,
-    mask: () => createRedactingStream(search, { mark: stars, more: stars }),
+    mask: () => createRedactingStream(search, { mark: stars, more: stars }, 0),
   }
 }
 
@@ -74,10 +80,11 @@ interface Replacement {
 function createRedactingStream(
   search: PatternSearch,
   { mark, more }: Replacement,
+  coveredBefore: number,
 ): RedactingStream {
   let held: Buffer = NOTHING
   /** Leading bytes of `held` that belong to a match whose mark is written already. */
-  let covered = 0
+  let covered = coveredBefore
   const take = (bytes: Buffer, until: number): Uint8Array => {
     const marked = covered > 0 ? [{ start: 0, end: covered }] : []
     const matches = mergeOverlapping([...marked, ...search.find(bytes)])
@@ -104,6 +111,7 @@ function createRedactingStream(
       return take(bytes, bytes.length - search.possibleStart(bytes))
     },
     end: () => take(held, held.length),
+    waiting: () => ({ bytes: held.length, covered }),
   }
 }
 

@@ -1,7 +1,7 @@
 /** What is done about processes that died, and about runs nobody needs any more. */
 import { join } from 'node:path'
 import { removeRunDirectory } from '../artifacts/index.ts'
-import { endIdleRun, isNotedAhead, pauseIdleRun } from '../blueprint/index.ts'
+import { endIdleRun, findCutAttempt, isNotedAhead, pauseIdleRun } from '../blueprint/index.ts'
 import { OpenExecError, type Run, RunId } from '../schema/index.ts'
 import { ownerState, processOwner, sweepPoolSlots } from '../sandbox/index.ts'
 import {
@@ -58,12 +58,12 @@ export async function recoverRuns(
 ): Promise<RecoveryReport> {
   const { state } = deps
   const interrupted = pauseInterrupted(deps)
-  const isLive = (id: string) => isOwned(deps, id)
+  const isLive = (id: string) => isOwned(deps, id) || goesOn(deps, id)
   // Before the slots are looked at: what dead processes had begun is nobody's.
   const slots = await sweepPoolSlots(join(deps.root, 'pool'))
   const swept = await deps.workspaces.sweep((id) => isLive(id) || isNotedAhead(deps.root, id))
   const reaped = await deps.sandboxes
-    .reap(({ run }) => isLive(run), { signal })
+    .reap(({ sandbox, run }) => isLive(runOf(deps, sandbox) ?? run), { signal })
     .catch((error: unknown) => {
       const isAway = error instanceof OpenExecError && ENGINE_AWAY.includes(error.code)
       if (onNoEngine === undefined || !isAway) throw error
@@ -88,6 +88,19 @@ function isOwned({ state }: RuntimeDeps, id: string): boolean {
   if (!known.success) return false
   const owner = ownerOfRun(state.db, known.data)
   return owner !== undefined && ownerState(owner) !== 'dead'
+}
+
+/** Nobody executes it just now, and whoever does next goes on with its running command. */
+function goesOn({ state, now }: RuntimeDeps, id: string): boolean {
+  const known = RunId.safeParse(id)
+  if (!known.success || findCutAttempt(state.db, known.data) === undefined) return false
+  const { deadlineAt } = getRun(state.db, known.data)
+  return deadlineAt === undefined || deadlineAt > now()
+}
+
+/** A sandbox that waited in a pool has no run in its labels. */
+function runOf({ state }: RuntimeDeps, sandbox: string): RunId | undefined {
+  return listSandboxes(state.db).find(({ id }) => id === sandbox)?.runId
 }
 
 export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Promise<GcReport> {

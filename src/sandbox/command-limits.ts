@@ -4,7 +4,7 @@
  * than a moment means the sandbox cannot be trusted to stop it, and the whole of it goes.
  */
 import { OpenExecError, type ExecResult } from '../schema/index.ts'
-import type { Command } from './pipe-command.ts'
+import type { Command, CommandHandlers, CommandResult } from './pipe-command.ts'
 import type { Pipe } from './pipe.ts'
 import type { ExecRequest } from './sandbox.ts'
 
@@ -28,10 +28,68 @@ export async function runCommand(
   request: ExecRequest,
   { onStuck }: CommandLimitsOptions,
 ): Promise<ExecResult> {
-  const { argv, env, cwd, stdin, signal } = request
+  const { signal, keeper } = request
   const timeoutMs = Math.min(Math.max(1, request.timeoutMs), TIMEOUT_MAX_MS)
-  if (signal.aborted) throw cancelled(request)
-  const command = pipe.start(
+  // One that goes on is there whatever the caller wants by now, and is ended by its kill.
+  if (signal.aborted && keeper?.goOn === undefined) throw cancelled(request)
+  const ageMs = keeper?.goOn?.ageMs ?? 0
+  const resultOf = (ended: CommandResult): ExecResult => {
+    const { exitCode, timedOut, durationMs, stdoutBytes, stderrBytes, outOfMemory } = ended
+    return {
+      exitCode,
+      signal: ended.signal,
+      timedOut: timedOut || ending.isKilled,
+      durationMs: durationMs + ageMs,
+      stdoutBytes,
+      stderrBytes,
+      outOfMemory,
+    }
+  }
+  const command = begin(pipe, request, {
+    timeoutMs,
+    onEnd: async (ended) => {
+      if (signal.aborted) return
+      ending.over()
+      await keeper?.onEnded(resultOf(ended))
+    },
+  })
+  const ending = new Ending(command, () => onStuck(stuck(request)))
+  const abort = () => ending.kill()
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
+  const leftMs = Math.max(0, timeoutMs - ageMs)
+  const overdue = setTimeout(() => ending.kill(), leftMs + TIMEOUT_GRACE_MS)
+  try {
+    keeper?.onStarted(command.channel)
+    const result = await command.result
+    if (signal.aborted && !ending.isOver) throw cancelled(request)
+    return resultOf(result)
+  } catch (error) {
+    // Before its request is on its way, if it is the keeper that failed.
+    ending.kill()
+    throw error
+  } finally {
+    clearTimeout(overdue)
+    ending.settle()
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+function begin(
+  pipe: Pipe,
+  request: ExecRequest,
+  { timeoutMs, onEnd }: { timeoutMs: number; onEnd(ended: CommandResult): Promise<void> },
+): Command {
+  const { argv, env, cwd, stdin, keeper } = request
+  const handlers: CommandHandlers = {
+    onOutput: (stream, chunk) => request.onOutput(stream, chunk),
+    onEnd,
+  }
+  if (keeper?.goOn !== undefined) {
+    const { channel, stdout, stderr } = keeper.goOn
+    return pipe.resume(channel, { ...handlers, stdoutBytes: stdout, stderrBytes: stderr })
+  }
+  return pipe.start(
     {
       argv,
       env,
@@ -42,35 +100,15 @@ export async function runCommand(
       outputBytesMax: 0,
       keepDescendants: false,
     },
-    { onOutput: (stream, chunk) => request.onOutput(stream, chunk) },
+    handlers,
   )
-  const ending = new Ending(command, () => onStuck(stuck(request)))
-  const abort = () => ending.kill()
-  signal.addEventListener('abort', abort, { once: true })
-  const overdue = setTimeout(() => ending.kill(), timeoutMs + TIMEOUT_GRACE_MS)
-  try {
-    const result = await command.result
-    if (signal.aborted) throw cancelled(request)
-    const { exitCode, timedOut, durationMs, stdoutBytes, stderrBytes, outOfMemory } = result
-    return {
-      exitCode,
-      signal: result.signal,
-      timedOut: timedOut || ending.isKilled,
-      durationMs,
-      stdoutBytes,
-      stderrBytes,
-      outOfMemory,
-    }
-  } finally {
-    clearTimeout(overdue)
-    ending.settle()
-    signal.removeEventListener('abort', abort)
-  }
 }
 
 /** An order to kill that is obeyed in time, or told. */
 class Ending {
   isKilled = false
+  /** It has ended by itself; what is left is to store it. */
+  isOver = false
   #command: Command
   #onStuck: () => void
   #timer: NodeJS.Timeout | undefined
@@ -80,8 +118,13 @@ class Ending {
     this.#onStuck = onStuck
   }
 
+  over(): void {
+    this.isOver = true
+    this.settle()
+  }
+
   kill(): void {
-    if (this.isKilled) return
+    if (this.isKilled || this.isOver) return
     this.isKilled = true
     this.#command.kill()
     this.#timer = setTimeout(this.#onStuck, KILL_GRACE_MS)

@@ -17,6 +17,7 @@ import {
   type InteractiveSandbox,
   type OnEgress,
 } from './sandbox.ts'
+import type { SandboxSession } from './session.ts'
 import type { DiskWatch } from './watch-disk.ts'
 
 export interface DockerSandboxDeps {
@@ -24,6 +25,8 @@ export interface DockerSandboxDeps {
   /** Id of the container on the engine. */
   container: string
   receipt: Receipt
+  /** Session key of its pipe. */
+  key: string
   pipe: Pipe
   /** The whole environment of a command that adds nothing. */
   env: Readonly<Record<string, string>>
@@ -64,6 +67,17 @@ export class DockerSandbox implements InteractiveSandbox {
     this.gone = promise
     this.#tellGone = resolve
     void deps.lost.then((error) => this.fail(error))
+  }
+
+  /** By what another process finds it again. */
+  get session(): SandboxSession {
+    const { id, container, key, env, receipt } = this.#deps
+    return { version: 1, id, container, key, env: { ...env }, receipt }
+  }
+
+  /** Commands that an earlier attach has begun and nobody goes on with yet. */
+  liveCommands(): readonly number[] {
+    return this.#deps.pipe.hello.live.map(({ channel }) => channel)
   }
 
   /** For one that was opened before its workspace had an owner. */

@@ -22,6 +22,13 @@ test('engineCall() ends a call that never answers', async () => {
   })
 })
 
+test('engineCall() takes a limit of its caller for a limit, and not for a wish to end', async () => {
+  await expect(engineCall(call(AbortSignal.timeout(5)), hang)).rejects.toMatchObject({
+    code: 'engine_failed',
+    message: 'Cannot start "x": the engine gave no answer in time',
+  })
+})
+
 test('engineCall() ends a call that ignores the abort of its caller', async () => {
   const controller = new AbortController()
   const pending = engineCall(call(controller.signal), hang)

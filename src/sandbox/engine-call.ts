@@ -18,21 +18,25 @@ export async function engineCall<T>(
   call: EngineCall,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  if (call.signal.aborted) throw cancelledError(call.action, call.signal)
   const limit = AbortSignal.timeout(call.timeoutMs)
+  // A limit of the caller's is a limit too: nobody has asked for an end.
+  const givenUp = () => {
+    if (limit.aborted) return tooSlow(call, `within ${call.timeoutMs} ms`)
+    if (isTimeout(call.signal)) return tooSlow(call, 'in time')
+    return cancelledError(call.action, call.signal)
+  }
+  if (call.signal.aborted) throw givenUp()
   const signal = AbortSignal.any([limit, call.signal])
   let giveUp = () => {}
   // Not every call of the client library heeds a signal: the race ends those that do not.
   const given = new Promise<never>((_resolve, reject) => {
-    giveUp = () =>
-      reject(call.signal.aborted ? cancelledError(call.action, call.signal) : tooSlow(call))
+    giveUp = () => reject(givenUp())
     signal.addEventListener('abort', giveUp, { once: true })
   })
   try {
     return await Promise.race([work(signal), given])
   } catch (cause) {
-    if (call.signal.aborted) throw cancelledError(call.action, call.signal)
-    if (limit.aborted) throw tooSlow(call)
+    if (signal.aborted) throw givenUp()
     throw engineError(call, cause)
   } finally {
     signal.removeEventListener('abort', giveUp)
@@ -46,10 +50,14 @@ export function cancelledError(action: string, signal: AbortSignal): OpenExecErr
   return new OpenExecError('cancelled', `Cannot ${action}: cancelled`, { cause: reason })
 }
 
-function tooSlow({ action, timeoutMs }: EngineCall): OpenExecError {
+function isTimeout({ reason }: AbortSignal): boolean {
+  return reason instanceof DOMException && reason.name === 'TimeoutError'
+}
+
+function tooSlow({ action }: EngineCall, limit: string): OpenExecError {
   return new OpenExecError(
     'engine_failed',
-    `Cannot ${action}: the engine gave no answer within ${timeoutMs} ms`,
+    `Cannot ${action}: the engine gave no answer ${limit}`,
     { hint: 'Run `openexec doctor` to check the engine' },
   )
 }

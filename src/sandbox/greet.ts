@@ -32,9 +32,10 @@ export interface PipeSession {
 
 const GREETING_TIMEOUT_MS = 15_000
 const INSPECT_TIMEOUT_MS = 10_000
-const ORPHAN_TIMEOUT_MS = 120_000
+/** Long enough for a server to be started again; then nobody comes any more, and it ends itself. */
+export const ORPHAN_TIMEOUT_MS = 600_000
 
-/** For a sandbox that nobody finds again: it ends soon after its orchestrator. */
+/** For a sandbox that lives as long as its orchestrator, or goes on under the next. */
 export function ownSession(): PipeSession {
   return { key: randomBytes(32).toString('hex'), orphanTimeoutMs: ORPHAN_TIMEOUT_MS }
 }

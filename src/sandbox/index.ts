@@ -14,7 +14,9 @@ export { poolDirectory, sweepPoolSlots } from './pool-slots.ts'
 export { authoritySources, findPrivateAuthorities } from './private-authorities.ts'
 export type { Probed } from './probe.ts'
 export { declareDead, ownerState, processOwner } from './process-owner.ts'
+export { SandboxSession } from './session.ts'
 export type {
+  CommandKeeper,
   DirectoryEntry,
   ExecRequest,
   InteractiveCommand,

@@ -1,5 +1,5 @@
-/** Finds a sandbox again that another process has made and left. */
-import { OpenExecError } from '../schema/index.ts'
+/** Finds a sandbox again that another process has made and left, or died over. */
+import { OpenExecError, type Receipt } from '../schema/index.ts'
 import { DockerSandbox } from './docker-sandbox.ts'
 import { isGone } from './errors.ts'
 import { demuxed, greetPipe } from './greet.ts'
@@ -9,6 +9,7 @@ import type { OpenContext } from './open.ts'
 import type { Pipe } from './pipe.ts'
 import { attach, removeContainer } from './start.ts'
 import { containerLost } from './watch-container.ts'
+import type { DiskWatch } from './watch-disk.ts'
 
 /** Throws `sandbox_lost` when it has ended, and what an attach throws. */
 export async function attachKept(
@@ -17,46 +18,90 @@ export async function attachKept(
   signal: AbortSignal,
 ): Promise<DockerSandbox> {
   const { engine } = context
-  const { id, key, receipt, env, expiresAt } = record
-  if (!(await runningContainers(engine, signal)).has(record.container)) throw ended(id, undefined)
-  const container = engine.docker.getContainer(record.container)
+  const orphanTimeoutMs = Math.max(1, record.expiresAt - context.now)
+  const sandbox = await attachSandbox(context, record, {
+    orphanTimeoutMs,
+    ended: (cause) => ended(record.id, cause),
+    keeps: () => false,
+    // Who made it said that its limits are soft.
+    watchDisk: () => {},
+    onLeft: () => {},
+    dispose: () => removeContainer(engine, record.container),
+    signal,
+  })
+  return sandbox
+}
+
+export interface AttachedTo {
+  id: string
+  container: string
+  key: string
+  env: Readonly<Record<string, string>>
+  receipt: Receipt
+}
+
+export interface AttachSandboxOptions {
+  orphanTimeoutMs: number
+  /** What is thrown when it does not live any more. */
+  ended(cause: unknown): OpenExecError
+  /** Commands that are gone on with; others are killed. */
+  keeps(channel: number): boolean
+  watchDisk(sandbox: DockerSandbox, measure: DiskWatch['measure'], life: AbortController): void
+  /** Nobody uses it here any more. */
+  onLeft(): void
+  dispose(): Promise<void>
+  signal: AbortSignal
+}
+
+export async function attachSandbox(
+  { engine }: Pick<OpenContext, 'engine'>,
+  { id, container: containerId, key, env, receipt }: AttachedTo,
+  options: AttachSandboxOptions,
+): Promise<DockerSandbox> {
+  const { signal } = options
+  const running = await runningContainers(engine, { id: [containerId] }, signal)
+  if (!running.has(containerId)) throw options.ended(undefined)
+  const container = engine.docker.getContainer(containerId)
   const stream = await attach(container, { name: `openexec-${id}`, signal }).catch(
     (cause: unknown) => {
-      throw isGone(cause) ? ended(id, cause) : cause
+      throw isGone(cause) ? options.ended(cause) : cause
     },
   )
   const { ends, stderrTail } = demuxed(stream)
-  const orphanTimeoutMs = Math.max(1, expiresAt - context.now)
+  const { orphanTimeoutMs } = options
   const pipe = await greetPipe(ends, { key, orphanTimeoutMs }, signal)
-  endLeftovers(pipe)
+  endLeftovers(pipe, options.keeps)
   const life = new AbortController()
   const leave = () => {
     life.abort()
     stream.destroy()
+    options.onLeft()
   }
-  return new DockerSandbox({
+  const sandbox: DockerSandbox = new DockerSandbox({
     id,
-    container: record.container,
+    container: containerId,
     receipt,
+    key,
     pipe,
     env,
     lost: containerLost({ engine, container, pipe, stderrTail, signal: life.signal }),
-    // Who made it said that its limits are soft.
-    watchDisk: () => {},
+    watchDisk: (measure) => options.watchDisk(sandbox, measure, life),
     leave,
     dispose: async () => {
       leave()
-      await removeContainer(engine, record.container)
+      await options.dispose()
     },
   })
+  return sandbox
 }
 
 /** What a process that was killed left running belongs to nobody. */
-function endLeftovers(pipe: Pipe): void {
+function endLeftovers(pipe: Pipe, keeps: (channel: number) => boolean): void {
   for (const { channel, stdout, stderr } of pipe.hello.live)
-    pipe
-      .resume(channel, { onOutput: () => {}, stdoutBytes: stdout.from, stderrBytes: stderr.from })
-      .kill()
+    if (!keeps(channel))
+      pipe
+        .resume(channel, { onOutput: () => {}, stdoutBytes: stdout.from, stderrBytes: stderr.from })
+        .kill()
 }
 
 function ended(id: string, cause: unknown): OpenExecError {

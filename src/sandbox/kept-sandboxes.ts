@@ -20,6 +20,7 @@ import {
   writeRecord,
 } from './kept-record.ts'
 import { type OpenContext, openSandbox } from './open.ts'
+import { keptFilter } from './labels.ts'
 import type { InteractiveSandbox } from './sandbox.ts'
 import { removeContainer } from './start.ts'
 import { resolveImage } from './images.ts'
@@ -88,7 +89,7 @@ export function createKeptSandboxes(deps: KeptDeps): KeptSandboxes {
     const records = await readRecords(root)
     if (records.length === 0) return []
     const { engine } = await deps.context('none', signal)
-    const running = await runningContainers(engine, signal)
+    const running = await runningContainers(engine, { label: [keptFilter()] }, signal)
     return records.map((record) => shown(record, running.has(record.container)))
   }
   const stop = async (prefix: string, signal: AbortSignal) => {

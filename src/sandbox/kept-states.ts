@@ -1,13 +1,13 @@
-/** Which sandboxes without a process of their own still run on the engine. */
+/** Which sandboxes still run on the engine. */
 import type { Engine } from './connect.ts'
 import { engineCall } from './engine-call.ts'
-import { keptFilter } from './labels.ts'
 
 const LIST_TIMEOUT_MS = 10_000
 
-/** Ids of their containers. */
+/** Ids of the running containers that the filters let pass. */
 export async function runningContainers(
   engine: Engine,
+  filters: Record<string, string[]>,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const call = {
@@ -17,7 +17,7 @@ export async function runningContainers(
     signal,
   } as const
   const found = await engineCall(call, (abortSignal) =>
-    engine.docker.listContainers({ filters: { label: [keptFilter()] }, abortSignal }),
+    engine.docker.listContainers({ filters, abortSignal }),
   )
   return new Set(found.map(({ Id }) => Id))
 }

@@ -163,10 +163,8 @@ async function makeReady(
 ): Promise<DockerSandbox> {
   const { engine } = context
   const { request, spec: created, container } = up
-  const { pipe, inspect, inside, stderrTail } = await greet(engine, up, {
-    session: sessionOf(context, spec),
-    signal,
-  })
+  const session = sessionOf(context, spec)
+  const { pipe, inspect, inside, stderrTail } = await greet(engine, up, { session, signal })
   const receipt = writeReceipt(
     { request, spec: created, inspect, inside, engine: await context.facts(signal) },
     { confinement: hashJson(spec.confinement), acceptDegraded: spec.acceptDegraded },
@@ -177,10 +175,12 @@ async function makeReady(
     id: spec.id,
     container: container.id,
     receipt,
+    key: session.key,
     pipe,
     env: sandboxEnv(request.image.config.env, spec.confinement.env),
     lost: containerLost({ engine, container, pipe, stderrTail, signal: life.signal }),
-    watchDisk: (measure) => watchWorkspace(sandbox, spec, { measure, life, log: context.log }),
+    watchDisk: (measure) =>
+      watchWorkspace(sandbox, spec.confinement.limits, { measure, life, log: context.log }),
     leave: () => {
       life.abort()
       up.stream.destroy()
@@ -205,15 +205,16 @@ function sessionOf({ now }: OpenContext, { kept }: SandboxSpec): PipeSession {
   return { key: kept.key, orphanTimeoutMs: Math.max(1, kept.expiresAt - now) }
 }
 
-function watchWorkspace(
+/** Ends the sandbox when its workspace outgrows its limits. */
+export function watchWorkspace(
   sandbox: DockerSandbox,
-  { confinement }: SandboxSpec,
+  limits: Confinement['limits'],
   given: { measure: NonNullable<SandboxSpec['measure']>; life: AbortController; log: Log },
 ): void {
-  const { disk, inodes } = confinement.limits
+  const { disk, inodes } = limits
   void watchDisk({
     measure: given.measure,
-    limits: confinement.limits,
+    limits,
     onLimit: (use) =>
       sandbox.fail(
         new OpenExecError(

@@ -7,7 +7,7 @@ import { type ExecResult, OpenExecError } from '../schema/index.ts'
 import { deferred, type Deferred } from './pipe-deferred.ts'
 import { InputStream } from './pipe-input.ts'
 import type { Channel, Link } from './pipe-link.ts'
-import { OutputStream } from './pipe-output.ts'
+import { OutputStream, type Taken } from './pipe-output.ts'
 import { signalName, signalNumber } from './pipe-signals.ts'
 import { type Exited, readExited, u64 } from './protocol-messages.ts'
 import { FROM, type Frame, INPUT_FRAMES, TO, violation } from './protocol.ts'
@@ -31,7 +31,9 @@ export interface CommandHandlers {
    * Awaited for each chunk; `offset` is that of its first byte. To go on after a crash, remember
    * how many bytes of each stream were dealt with.
    */
-  onOutput(stream: OutputName, chunk: Uint8Array, offset: number): void | Promise<void>
+  onOutput(stream: OutputName, chunk: Uint8Array, offset: number): Taken
+  /** Awaited when it has ended and its output was taken, before the sandbox forgets it. */
+  onEnd?(result: CommandResult): Promise<void>
 }
 
 export interface Command {
@@ -182,11 +184,14 @@ export class RunningCommand implements Channel, Command {
       throw violation('a command ended before all its output had come')
     this.#end()
     const result = this.#resultOf(exited)
-    void Promise.all([stdout.drained(), stderr.drained()]).then(() => {
-      this.#start.link.release(this.channel)
-      if (this.#consumerError) this.#settle.reject(this.#consumerError.error)
-      else this.#settle.resolve(result)
-    })
+    void Promise.all([stdout.drained(), stderr.drained()])
+      .then(async () => {
+        if (this.#consumerError) throw this.#consumerError.error
+        await this.#start.handlers.onEnd?.(result)
+        return result
+      })
+      .finally(() => this.#start.link.release(this.channel))
+      .then(this.#settle.resolve, this.#settle.reject)
   }
 
   #resultOf(exited: Exited): CommandResult {

@@ -8,7 +8,9 @@ import type { Link } from './pipe-link.ts'
 import { readU64 } from './protocol-messages.ts'
 import { DATA_BYTES_MAX, type Frame, OUTPUT_WINDOW, TO, violation } from './protocol.ts'
 
-export type Consume = (chunk: Uint8Array, offset: number) => void | Promise<void>
+/** What a consumer gives back: how many of the last bytes it would lose if it were killed now. */
+export type Taken = void | number | Promise<void | number>
+export type Consume = (chunk: Uint8Array, offset: number) => Taken
 
 /** Acknowledged in steps of this many bytes, so that acknowledging costs next to nothing. */
 const ACKNOWLEDGE_BYTES = OUTPUT_WINDOW / 4
@@ -24,6 +26,8 @@ export class OutputStream {
   #received: number
   #consumed: number
   #acknowledged: number
+  /** Taken, and kept by the supervisor all the same. */
+  #unsafe = 0
   #waiting: Buffer[] = []
   #slab: { bytes: Buffer; used: number } | undefined
   #busy = false
@@ -89,7 +93,7 @@ export class OutputStream {
       try {
         const taken = this.#consume(chunk, this.#consumed)
         // Awaiting nothing would still cost a turn for every chunk.
-        if (taken !== undefined) await taken
+        this.#unsafe = (typeof taken === 'object' ? await taken : taken) ?? 0
       } catch (error) {
         this.#onError(error)
       }
@@ -131,14 +135,16 @@ export class OutputStream {
     this.#consumed = this.#received
     this.#waiting = []
     this.#slab = undefined
+    this.#unsafe = 0
     this.#acknowledge()
   }
 
   #acknowledge(): void {
-    if (this.#consumed - this.#acknowledged < ACKNOWLEDGE_BYTES) return
-    this.#acknowledged = this.#consumed
+    const safe = this.#consumed - this.#unsafe
+    if (safe - this.#acknowledged < ACKNOWLEDGE_BYTES) return
+    this.#acknowledged = safe
     const offset = Buffer.alloc(8)
-    offset.writeBigUInt64BE(BigInt(this.#consumed))
+    offset.writeBigUInt64BE(BigInt(safe))
     this.#link.send(TO.credit, this.#channel, [offset], this.#id)
   }
 }

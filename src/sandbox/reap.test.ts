@@ -12,7 +12,11 @@ const labels: SandboxLabels = {
   owner: '1:2@x',
   confinement: 'c',
 }
-const given = (state: OwnerState, now: number) => ({ isLive: () => state, now })
+const given = (state: OwnerState, now: number, instance = 'a') => ({
+  isLive: () => state,
+  instance,
+  now,
+})
 
 test.each([
   ['alive', 0, undefined],
@@ -21,7 +25,13 @@ test.each([
   ['unknown', 999, undefined],
   ['unknown', 1_001, 'expired'],
 ] as const)('reapReason() of an owner that is %s at %d is %s', (state, now, why) => {
-  expect(reapReason(labels, given(state, now))).toBe(why)
+  expect(reapReason(labels, true, given(state, now))).toBe(why)
+})
+
+test('reapReason() leaves what another installation may go on with until it ends or expires', () => {
+  expect(reapReason(labels, true, given('dead', 999, 'b'))).toBeUndefined()
+  expect(reapReason(labels, false, given('dead', 999, 'b'))).toBe('owner_dead')
+  expect(reapReason(labels, true, given('dead', 1_001, 'b'))).toBe('owner_dead')
 })
 
 test('readLabels() reads back what writeLabels() wrote', () => {

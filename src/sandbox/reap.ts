@@ -2,7 +2,8 @@
  * Removes what nobody answers for any more: containers and volumes with our labels whose process is
  * gone, also after a kill -9 or a power cut. What a live process holds is never touched, whichever
  * installation it belongs to; what another machine created on a shared engine, only after it has
- * expired.
+ * expired. A container of another installation that still runs may be one that its next process goes
+ * on with: it stays until it has expired, or has ended itself because nobody came.
  */
 import { z } from 'zod'
 import type { Log } from '../schema/index.ts'
@@ -26,6 +27,8 @@ export type ReapReason = 'owner_dead' | 'expired'
 export interface ReapOptions {
   /** Whether the one who answers for it still lives. */
   isLive(labels: SandboxLabels): OwnerState
+  /** The installation that asks. */
+  instance: string
   /** Epoch `ms` */
   now: number
   log: Log
@@ -41,7 +44,7 @@ const Labels = z
   .record(z.string(), z.string())
   .nullish()
   .transform((labels) => labels ?? {})
-const Containers = z.array(z.object({ Id: z.string(), Labels }))
+const Containers = z.array(z.object({ Id: z.string(), State: z.string().nullish(), Labels }))
 const Volumes = z.object({
   Volumes: z
     .array(z.object({ Name: z.string(), Labels }))
@@ -52,11 +55,14 @@ const Volumes = z.object({
 /** Why it may be removed; `undefined` when it must stay. Pure. */
 export function reapReason(
   labels: SandboxLabels,
-  { isLive, now }: Pick<ReapOptions, 'isLive' | 'now'>,
+  isRunning: boolean,
+  { isLive, instance, now }: Pick<ReapOptions, 'isLive' | 'instance' | 'now'>,
 ): ReapReason | undefined {
   const state = isLive(labels)
-  if (state === 'dead') return 'owner_dead'
-  return state === 'unknown' && labels.expires < now ? 'expired' : undefined
+  const isExpired = labels.expires < now
+  if (state !== 'dead') return state === 'unknown' && isExpired ? 'expired' : undefined
+  const mayGoOn = isRunning && labels.instance !== instance && !isExpired
+  return mayGoOn ? undefined : 'owner_dead'
 }
 
 /** Removes and reports all of it. A removal that fails is logged and left for the next time. */
@@ -75,7 +81,10 @@ async function findContainers(engine: Engine, options: ReapOptions): Promise<Rea
     engine.docker.listContainers({ all: true, filters: { label: [OWNED_FILTER] }, abortSignal }),
   )
   return Containers.parse(answer)
-    .flatMap(({ Id, Labels }) => candidate('container', Id, Labels, options))
+    .flatMap(({ Id, State, Labels }) => {
+      const isRunning = State === 'running' || State === 'paused'
+      return candidate('container', { id: Id, written: Labels, isRunning }, options)
+    })
     .slice(0, FOUND_MAX)
 }
 
@@ -84,18 +93,25 @@ async function findVolumes(engine: Engine, options: ReapOptions): Promise<Reaped
     engine.docker.listVolumes({ filters: { label: [OWNED_FILTER] }, abortSignal }),
   )
   return Volumes.parse(answer)
-    .Volumes.flatMap(({ Name, Labels }) => candidate('volume', Name, Labels, options))
+    .Volumes.flatMap(({ Name, Labels }) =>
+      candidate('volume', { id: Name, written: Labels, isRunning: false }, options),
+    )
     .slice(0, FOUND_MAX)
+}
+
+interface Found {
+  id: string
+  written: Record<string, string>
+  isRunning: boolean
 }
 
 function candidate(
   kind: Reaped['kind'],
-  id: string,
-  written: Record<string, string>,
+  { id, written, isRunning }: Found,
   options: ReapOptions,
 ): Reaped[] {
   const labels = readLabels(written)
-  const why = labels === undefined ? undefined : reapReason(labels, options)
+  const why = labels === undefined ? undefined : reapReason(labels, isRunning, options)
   if (labels === undefined || why === undefined) return []
   return [{ kind, id, run: labels.run, sandbox: labels.sandbox, why }]
 }

@@ -17,10 +17,24 @@ export interface ExecRequest {
   timeoutMs: number
   /** Whole standard input; closed after it. */
   stdin: Uint8Array
-  /** Awaited for each chunk, so a slow consumer slows the command down and not the memory up. */
-  onOutput(stream: OutputStream, chunk: Uint8Array): void | Promise<void>
+  /**
+   * Awaited for each chunk, so a slow consumer slows the command down and not the memory up. A number
+   * says how many of the last bytes a kill of this process would lose: the sandbox keeps them.
+   */
+  onOutput(stream: OutputStream, chunk: Uint8Array): void | number | Promise<void | number>
   /** Kills the command and all it started. */
   signal: AbortSignal
+  /** For a command that another process goes on with if this one dies. */
+  keeper?: CommandKeeper | undefined
+}
+
+export interface CommandKeeper {
+  /** The command runs already, for so many `ms`, and has been heard so far. */
+  goOn: { channel: number; stdout: number; stderr: number; ageMs: number } | undefined
+  /** Called before anything of the command can have happened. */
+  onStarted(channel: number): void
+  /** Awaited once it has ended and its output was taken; until then the sandbox remembers it. */
+  onEnded(result: ExecResult): Promise<void>
 }
 
 /** Where a sandbox with egress listens for its own processes: 127.0.0.1 and this port. */
@@ -63,7 +77,7 @@ export interface Sandbox {
 }
 
 /** A command that is talked to while it runs. */
-export interface CommandRequest extends Omit<ExecRequest, 'stdin' | 'signal'> {
+export interface CommandRequest extends Omit<ExecRequest, 'stdin' | 'signal' | 'keeper'> {
   /** `open`: by `write()` and `end()`; `none`: empty. */
   stdin: 'open' | 'none'
   terminal: { rows: number; columns: number } | undefined

@@ -2,17 +2,18 @@
  * The sandboxes of one process on one engine. It remembers what need not be asked twice, knows
  * every sandbox it has opened, and answers for all of them until they are closed.
  */
-import { type Clock, type Log, OpenExecError } from '../schema/index.ts'
+import type { Clock, Log } from '../schema/index.ts'
 import { NO_CLAMPS } from './bring-up.ts'
 import type { Engine } from './connect.ts'
 import type { DockerSandbox } from './docker-sandbox.ts'
-import { cancelledError, engineCall } from './engine-call.ts'
+import { engineCall } from './engine-call.ts'
 import { engineFacts, type EngineFacts } from './engine-facts.ts'
 import { resolveImage, type ResolvedImage } from './images.ts'
 import { type SandboxLabels, writeLabels } from './labels.ts'
 import { createKeptSandboxes, type KeptSandboxes } from './kept-sandboxes.ts'
 import { once, type Once } from './once.ts'
 import { type OpenContext, openSandbox, type SandboxSpec } from './open.ts'
+import { Opened } from './opened-sandboxes.ts'
 import { createOpeningGate, type OpeningGate } from './opening-gate.ts'
 import type { PoolWish, WarmSandbox } from './pool-shelf.ts'
 import { poolDirectory } from './pool-slots.ts'
@@ -21,7 +22,9 @@ import { Pool, type PoolDeps, type PoolOptions } from './pool.ts'
 import { type Probed, probeEngine } from './probe.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
+import { reattachSandbox, type ReattachWish } from './reattach.ts'
 import type { Sandbox } from './sandbox.ts'
+import type { SandboxSession } from './session.ts'
 import {
   doubtSupervisorVolume,
   pruneSupervisorVolumes,
@@ -48,6 +51,14 @@ export interface Sandboxes {
    * `engine_failed`, `engine_unavailable`, `cancelled`; nothing is left behind then.
    */
   open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<Sandbox>
+  /** By what another process finds an open sandbox again; it holds the key of its pipe. */
+  sessionOf(id: string): SandboxSession | undefined
+  /**
+   * Goes on with a sandbox whose process has died, and with those of its commands that are named; what
+   * else runs in it is killed. Throws `sandbox_lost` when it or one of them does not live any more,
+   * with the container removed, and what an attach throws.
+   */
+  reattach(wish: ReattachWish, options: { signal: AbortSignal }): Promise<Sandbox>
   /** A warm one that is as good, if the pool has it; with its slot it is the caller's from then on. */
   claim(wish: PoolWish, options: { signal: AbortSignal }): Promise<WarmSandbox | undefined>
   /** Removes what waits in the pool for too long. */
@@ -116,6 +127,11 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
   const stateOf = (labels: SandboxLabels) => stateOfOwned(labels, { deps, owner, opened })
   return {
     open: (spec, { signal }) => gate.pass(() => openOne(spec, signal), signal),
+    sessionOf: (id) => opened.get(id)?.session,
+    reattach: (wish, { signal }) =>
+      opened.add(wish.session.id, signal, async (both) =>
+        reattachSandbox(await context(wish.session.id, both), wish, both),
+      ),
     claim: async (wish, { signal }) => pool?.claim(wish, signal),
     tidy: async () => pool?.tidy(),
     poolStats: () => pool?.stats(),
@@ -127,6 +143,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     reap: async (isLive, { signal }) =>
       reap(await engine.get(signal), {
         isLive: (labels) => (isLive(labels) ? 'alive' : stateOf(labels)),
+        instance: deps.instance,
         now: deps.now(),
         log: deps.log,
         signal,
@@ -195,48 +212,4 @@ function stateOfOwned(
 function helperLabels({ instance, now }: SandboxesDeps, owner: string): Record<string, string> {
   const none = { run: 'none', sandbox: NO_SANDBOX, slot: 'none', confinement: 'none' }
   return writeLabels({ ...none, instance, owner, expires: now() + 3_600_000 })
-}
-
-/** Every sandbox of this process, also those that are still being opened. */
-class Opened {
-  #closing = new AbortController()
-  #opening = new Map<string, Promise<DockerSandbox>>()
-  #open = new Map<string, DockerSandbox>()
-
-  async add(
-    id: string,
-    signal: AbortSignal,
-    open: (signal: AbortSignal) => Promise<DockerSandbox>,
-  ): Promise<DockerSandbox> {
-    if (this.#closing.signal.aborted) throw cancelledError('open a sandbox', this.#closing.signal)
-    const opening = open(AbortSignal.any([signal, this.#closing.signal]))
-    this.#opening.set(id, opening)
-    try {
-      const sandbox = await opening
-      this.#open.set(id, sandbox)
-      return sandbox
-    } finally {
-      this.#opening.delete(id)
-    }
-  }
-
-  has(id: string): boolean {
-    return this.#opening.has(id) || this.#open.has(id)
-  }
-
-  delete(id: string): void {
-    this.#open.delete(id)
-  }
-
-  async close(): Promise<void> {
-    this.#closing.abort(new OpenExecError('cancelled', 'Cannot open a sandbox: OpenExec is ending'))
-    await Promise.allSettled(this.#opening.values())
-    const closed = await Promise.allSettled([...this.#open.values()].map((one) => one.close()))
-    const failures = closed.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
-    if (failures.length === 0) return
-    throw new OpenExecError('engine_failed', `Cannot remove ${failures.length} sandboxes`, {
-      hint: 'Run `openexec gc` when the engine answers again',
-      cause: new AggregateError(failures),
-    })
-  }
 }

@@ -73,7 +73,21 @@ export {
 } from './runs.ts'
 export { readMeta, writeMeta } from './meta.ts'
 export { tryProcessLock } from './process-lock.ts'
-export { insertSandbox, listSandboxes, removeSandbox } from './sandboxes.ts'
+export {
+  endCommand,
+  findCommand,
+  insertCommand,
+  listCommands,
+  removeCommands,
+  type RunningCommand,
+} from './running-commands.ts'
+export {
+  findSession,
+  insertSandbox,
+  keepSession,
+  listSandboxes,
+  removeSandbox,
+} from './sandboxes.ts'
 export { getSession, insertSession } from './sessions.ts'
 export { completeStep, insertStep, listSteps } from './steps.ts'
 export { getTask, insertTask } from './tasks.ts'

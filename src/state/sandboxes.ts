@@ -1,8 +1,8 @@
 import { eq } from './drizzle.ts'
-import type { RunId, SandboxId } from '../schema/index.ts'
+import type { JsonValue, RunId, SandboxId } from '../schema/index.ts'
 import type { Db } from './database.ts'
 import { omitNulls } from './omit-nulls.ts'
-import { sandboxes } from './tables.ts'
+import { sandboxes, sandboxSessions } from './tables.ts'
 
 /** A container that exists or may exist; written before it is created, removed after it is gone. */
 interface SandboxRow {
@@ -28,4 +28,13 @@ export function removeSandbox(db: Db, id: SandboxId): void {
 /** Oldest first. */
 export function listSandboxes(db: Db): SandboxRow[] {
   return db.select().from(sandboxes).orderBy(sandboxes.createdAt).all().map(omitNulls)
+}
+
+/** How another process finds the sandbox again; goes with its row. Holds the key of its pipe. */
+export function keepSession(db: Db, sandboxId: SandboxId, session: JsonValue): void {
+  db.insert(sandboxSessions).values({ sandboxId, session }).run()
+}
+
+export function findSession(db: Db, id: SandboxId): JsonValue | undefined {
+  return db.select().from(sandboxSessions).where(eq(sandboxSessions.sandboxId, id)).get()?.session
 }

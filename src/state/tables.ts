@@ -163,6 +163,21 @@ export const sandboxes = sqliteTable('sandboxes', {
   expiresAt: integer('expires_at').notNull(),
 })
 
+export const sandboxSessions = sqliteTable('sandbox_sessions', {
+  sandboxId: text('sandbox_id').$type<SandboxId>().primaryKey(),
+  session: text({ mode: 'json' }).$type<JsonValue>().notNull(),
+})
+
+export const runningCommands = sqliteTable('running_commands', {
+  stepId: text('step_id').$type<StepId>().notNull(),
+  name: text().notNull(),
+  runId: text('run_id').$type<RunId>().notNull(),
+  sandboxId: text('sandbox_id').$type<SandboxId>().notNull(),
+  channel: integer().notNull(),
+  startedAt: integer('started_at').notNull(),
+  result: text({ mode: 'json' }).$type<JsonValue>(),
+})
+
 export const cacheEntries = sqliteTable('cache_entries', {
   key: text().primaryKey(),
   kind: text().notNull(),

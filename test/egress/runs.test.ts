@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { dockerTest } from '../helpers/docker.ts'
+import { grown } from '../helpers/kill-rounds.ts'
 import { runWorlds } from '../helpers/run-world.ts'
 import { testInternet, type TestInternet } from '../helpers/test-internet.ts'
 
@@ -69,4 +70,26 @@ describe('runs with a network', () => {
       expect(ended.result.network).toBeUndefined()
     },
   )
+
+  dockerTest('a run that goes on after a kill -9 has its way out again', async () => {
+    const world = await open(undefined, undefined, internet)
+    world.write('net.policy.yaml', POLICY)
+    // In the internet of the process that is killed there is no such host.
+    const code = "curl -s -m 5 -o /dev/null -w '%{http_code}' http://allowed.test/again"
+    const script = `echo begun; until [ "$(${code})" = 200 ]; do sleep 0.2; done; echo through`
+    const child = world.begun({
+      command: ['sh', '-c', script],
+      policyFile: join(world.repo, 'net.policy.yaml'),
+    })
+    const run = await child.run
+    await grown(world, run)
+    await child.kill()
+    await world.reopen()
+    const ended = await world.resume(run)
+    expect(ended.ends).toEqual(['run_command.1 succeeded'])
+    expect(await world.artifact(run, 'run_command.1.command.stdout')).toBe('begun\nthrough\n')
+    expect(internet.arrived).toContain('http GET allowed.test /again')
+    const told = ended.events.filter(({ type }) => type === 'egress').at(-1)
+    expect(told?.payload).toMatchObject({ host: 'allowed.test', decision: 'allowed' })
+  })
 })

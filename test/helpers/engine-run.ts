@@ -98,6 +98,7 @@ function environmentOf(
     plays[`${stage.id}.${attempt}`] ?? plays[stage.id] ?? { verdict: 'succeeded' }
   return {
     baseTree: BASE_TREE,
+    goesOn: undefined,
     async perform(attempt, signal) {
       log.push(`perform ${attempt.stage.id}.${attempt.attempt}`)
       const play = playOf(attempt)

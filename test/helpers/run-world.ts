@@ -55,7 +55,14 @@ export interface RunWorld {
   /** Runs it in a process of its own that is killed at the first event of type `moment`. */
   killedAt(moment: string, request: Partial<RunRequest>): Run
   /** The same, and it lives. */
-  begun(request: Partial<RunRequest>): { run: Promise<Run>; exit: Promise<number | null> }
+  begun(request: Partial<RunRequest>): {
+    run: Promise<Run>
+    exit: Promise<number | null>
+    /** As `kill -9`; resolves when it is gone. */
+    kill(): Promise<void>
+  }
+  /** Goes on with a run in a process of its own. */
+  resumedElsewhere(run: Run): { exit: Promise<number | null>; kill(): Promise<void> }
   /** Closes the program and opens it anew, as another process would. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -160,7 +167,7 @@ function processes(
   client: Client,
   repo: string,
   stateDir: string,
-): Pick<RunWorld, 'killedAt' | 'begun'> {
+): Pick<RunWorld, 'killedAt' | 'begun' | 'resumedElsewhere'> {
   return {
     killedAt(moment, request) {
       const json = JSON.stringify(requestOf(repo, request))
@@ -174,15 +181,25 @@ function processes(
       using state = openState({ file: join(stateDir, 'openexec.db') })
       return getRun(state.db, RunId.parse(stdout.toString().trim()))
     },
+    resumedElsewhere: ({ id }) => livingChild([CHILD, stateDir, 'never', id]),
     begun(request) {
       const json = JSON.stringify(requestOf(repo, request))
-      const child = spawn(process.execPath, [CHILD, stateDir, 'never', json])
+      const { child, exit, kill } = livingChild([CHILD, stateDir, 'never', json])
       const id = once(child.stdout, 'data').then(([line]) => RunId.parse(String(line).trim()))
-      const exit = once(child, 'close').then(([code]): number | null => code)
       const run = id.then((param) => bodyOf(client.v1.runs[':id'].$get({ param: { id: param } })))
-      return { run, exit }
+      return { run, exit, kill }
     },
   }
+}
+
+function livingChild(args: string[]) {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exit = once(child, 'close').then(([code]): number | null => code)
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exit
+  }
+  return { child, exit, kill }
 }
 
 type Means = Pick<

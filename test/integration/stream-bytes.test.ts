@@ -10,7 +10,11 @@ test('a WebSocket that asks for bytes has output as binary messages, and as text
   const { id } = server.seed(1, { status: 'succeeded', startedAt: 1, endedAt: 2 })
   const outputDir = runDirectory(server.stateDir, id).output
   mkdirSync(outputDir, { recursive: true })
-  const pass = { write: (chunk: Uint8Array) => chunk, end: () => new Uint8Array() }
+  const pass = {
+    write: (chunk: Uint8Array) => chunk,
+    end: () => new Uint8Array(),
+    waiting: () => ({ bytes: 0, covered: 0 }),
+  }
   const spool = await openSpool({
     outputDir,
     step: 'run.1.tëst',
