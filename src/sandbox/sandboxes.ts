@@ -19,6 +19,7 @@ import { poolDirectory } from './pool-slots.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { Pool, type PoolDeps, type PoolOptions } from './pool.ts'
 import { type Probed, probeEngine } from './probe.ts'
+import { probeHostMount } from './probe-host-mount.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
 import type { Sandbox } from './sandbox.ts'
@@ -63,6 +64,8 @@ export interface Sandboxes {
    * caller's, who removes it. Leaves nothing behind.
    */
   probe(folder: string, options: { signal: AbortSignal }): Promise<Record<string, Probed>>
+  /** Whether the engine sees what is mounted on a directory with a file `marker` in it. */
+  sees(directory: string, options: { signal: AbortSignal }): Promise<Probed>
   /**
    * Removes containers and volumes whose process is gone, or that this one could not remove before,
    * unless `isLive` claims them; gives what it removed.
@@ -121,6 +124,12 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
       resolveImage((await engine.get(signal)).docker, name, signal),
     facts: ({ signal }) => facts.get(signal),
     probe: (folder, { signal }) => supervisor.probe(folder, signal),
+    sees: async (folder, { signal }) =>
+      probeHostMount(await engine.get(signal), {
+        folder,
+        labels: helperLabels(deps, owner),
+        signal,
+      }),
     reap: async (isLive, { signal }) =>
       reap(await engine.get(signal), {
         isLive: (labels) => (isLive(labels) ? 'alive' : stateOf(labels)),
