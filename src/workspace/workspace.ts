@@ -123,9 +123,7 @@ export function workspaceOver(
     get submodules() {
       return record.submodules.map((path) => nameOf(path).path)
     },
-    files: record.seed
-      ? { kind: 'overlay' }
-      : { kind: 'worktree', why: at.plain ?? 'made earlier' },
+    files: filesOf(record, at.plain),
     owner: { uid: record.uid, gid: record.gid },
     hiddenPaths: record.denied.length,
     store,
@@ -144,6 +142,11 @@ export function workspaceOver(
 
 function storeOf({ store: gitDir, objectFormat, commonDir }: WorkspaceRecord): ObjectStore {
   return { gitDir, objectFormat, commonDir }
+}
+
+function filesOf({ seed }: WorkspaceRecord, plain: string | undefined): Workspace['files'] {
+  if (seed !== undefined) return { kind: 'overlay' }
+  return { kind: 'worktree', why: plain ?? 'made earlier' }
 }
 
 function shown(snapshot: RawSnapshot): Snapshot {

@@ -158,8 +158,7 @@ export interface Workspaces {
   apply(repositoryPath: string, request: DiffRequest & { signal: AbortSignal }): Promise<Applied>
 }
 
-/** `stateDir` must exist; `searchPath` finds git; `now` is epoch `ms`. */
-export function createWorkspaces(options: {
+interface WorkspacesOptions {
   stateDir: string
   searchPath: string
   now(): number
@@ -167,7 +166,10 @@ export function createWorkspaces(options: {
   remembers?: boolean
   /** Lets large trees lie over a checkout they share; left out, every workspace has its own files. */
   seeds?: SeedOptions
-}): Workspaces {
+}
+
+/** `stateDir` must exist; `searchPath` finds git; `now` is epoch `ms`. */
+export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   // Mounts must not lead through links, so every path below is a real one.
   const stateDir = fs.realpathSync(options.stateDir)
   const program = programOf(options)
