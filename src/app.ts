@@ -28,8 +28,9 @@ import type { OpenedRuntime, Program } from './program.ts'
 import { localEndpoint } from './router/index.ts'
 import { createSandboxes, findEngine, type Internet, type Sandboxes } from './sandbox/index.ts'
 import { DEFAULT_TENANT, type Log, OpenExecError, type Run, RunRequest } from './schema/index.ts'
-import { createWorkspaces } from './workspace/index.ts'
+import { createWorkspaces, probeOverlay } from './workspace/index.ts'
 import { withoutSecrets } from './quiet-log.ts'
+import { sharedCheckouts } from './shared-checkouts.ts'
 import { poolOf } from './warm-slots.ts'
 
 export interface AppOptions {
@@ -139,8 +140,15 @@ export function openProgram(
     searchPath: config.path,
     now,
     remembers: pooled !== undefined,
+    ...(root !== undefined && {
+      seeds: sharedCheckouts(root, {
+        engine: config.engine,
+        pooled: pooled !== undefined,
+        sandboxes: () => sandboxes,
+      }),
+    }),
   })
-  const sandboxes = createSandboxes({
+  const sandboxes: Sandboxes = createSandboxes({
     connect: (signal) => findEngine(config.engine, signal),
     instance: instanceOf(root),
     now,
@@ -162,6 +170,7 @@ export function openProgram(
   const catalog = createCatalog({
     ...shared,
     gitVersion: (signal) => workspaces.checkGit(signal),
+    overlay: (folder, signal) => probeOverlay(folder, (seen) => sandboxes.sees(seen, { signal })),
     ...machineOf(config, root),
   })
   const advisor = createAdvisor({ ...shared, endpoint: () => localEndpoint(config.router) })

@@ -39,6 +39,8 @@ export function createWarmClaim(
         claimed = startedEarly(head)
         return head.user
       }
+      // One that waits has an empty directory mounted, which nothing laid over later would reach.
+      if (layout.seed !== undefined) return undefined
       if (sandboxes.poolStats() === undefined) return undefined
       const { runtimes } = await sandboxes.facts({ signal })
       const confinement = firstConfinement(frozen, runtimes)

@@ -55,6 +55,7 @@ export function startAhead(
   const [first] = plan.stages
   if (first.type !== 'deterministic' || first.approvalRequired) return undefined
   if (policy.paths.deny_read.length > 0) return undefined
+  if (deps.workspaces.sharesFiles(begun.objectDirs)) return undefined
   const confinement = firstConfinement(begun, runtimes)
   const user = deps.userOf(run)
   const layout = deps.workspaces.layoutFor(user.uid, begun.objectDirs)

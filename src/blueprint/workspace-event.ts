@@ -7,7 +7,7 @@ const PATH_CHARS_MAX = 200
 
 /** What a workspace was made of. */
 export function createdEvent(workspace: Workspace, { submodules }: Source): NewEvent {
-  const { baseCommit, baseTree, history, hiddenPaths, slotDir } = workspace
+  const { baseCommit, baseTree, history, hiddenPaths, slotDir, files } = workspace
   return {
     type: 'workspace_created',
     payload: {
@@ -19,6 +19,11 @@ export function createdEvent(workspace: Workspace, { submodules }: Source): NewE
         .slice(0, SUBMODULES_SHOWN)
         .map((path) => path.slice(0, PATH_CHARS_MAX)),
     },
-    volatile: { path: slotDir },
+    // How its files came there depends on the machine, what they are does not.
+    volatile: {
+      path: slotDir,
+      files: files.kind,
+      ...(files.kind === 'worktree' && { files_because: files.why }),
+    },
   }
 }

@@ -41,6 +41,10 @@ export const CAPABILITY_WORDS = {
     'The engine sees the same files; a remote one must see the state directory under the same path',
     'Name a local engine with DOCKER_HOST',
   ),
+  overlay_workspaces: words(
+    'Workspaces of large trees lie over a checkout they share and are ready at once; else each is written file by file',
+    'Run as root, beside the engine, with the state directory on a file system that overlays may use',
+  ),
   overlay_volumes: words(
     'A workspace can lie over a checkout that is shared, through the engine and without root',
     'Only speed: other ways are used where it is missing',

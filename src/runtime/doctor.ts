@@ -26,6 +26,8 @@ export interface DoctorDeps {
   sandboxes: Sandboxes
   /** Version of git on this machine. Throws when there is none. */
   gitVersion(signal: AbortSignal): Promise<string>
+  /** Whether workspaces may lie over shared checkouts, tried below a directory that must not exist. */
+  overlay(folder: string, signal: AbortSignal): Promise<Probed>
   user: { uid: number; gid: number }
   models: Models
   /** Where workspaces and results go. */
@@ -66,7 +68,9 @@ async function examineEngine(
     checks.push(...poolChecks(deps))
     const probes = await deps.sandboxes.probe(folder, { signal })
     const gvisor = await gvisorProbe(deps, { facts, slot: join(folder, 'gvisor') }, signal)
-    return { ...fromReceipt(receipt), ...fromFacts(facts), ...probes, gvisor }
+    const overlay = await deps.overlay(join(folder, 'overlay'), signal)
+    const tried = { ...probes, gvisor, overlay_workspaces: overlay }
+    return { ...fromReceipt(receipt), ...fromFacts(facts), ...tried }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -15,6 +15,8 @@ export interface SandboxMount {
   /** Absolute path inside: /workspace or below /openexec. */
   target: string
   readOnly: boolean
+  /** An overlay that the orchestrator mounted there; the receipt says whether it came along. */
+  overlay?: boolean
 }
 
 export interface MountTrust {

@@ -32,6 +32,7 @@ export function mountItems(evidence: ReceiptEvidence): ReceiptItem[] {
         holds: found === requested,
       })
     }),
+    ...overlayItems(evidence),
     flagsItem('workspace_flags', last(inside.mounts, '/workspace')),
     supervisorItem(evidence),
     sourcesItem(evidence),
@@ -64,6 +65,19 @@ function flagsItem(guarantee: string, mount: InsideMount | undefined): ReceiptIt
     source: 'inside',
     status: flags.length === 2 ? 'enforced' : 'soft',
   }
+}
+
+/** An engine that does not see the overlay would mount the empty directory below it. */
+function overlayItems({ request, inside }: ReceiptEvidence): ReceiptItem[] {
+  const { isolation } = request.confinement
+  return request.mounts.flatMap(({ target, overlay }): ReceiptItem[] => {
+    if (overlay !== true) return []
+    const type = last(inside.mounts, target)?.type ?? 'not mounted'
+    const item = { requested: 'overlay', enforced: type, source: 'inside' } as const
+    // gVisor has a file system of its own between the sandbox and the host's.
+    if (isolation === 'gvisor') return [{ guarantee: 'workspace_files', ...item, status: 'soft' }]
+    return [receiptItem('workspace_files', { ...item, holds: type === 'overlay' })]
+  })
 }
 
 function supervisorItem({ inside, inspect }: ReceiptEvidence): ReceiptItem {

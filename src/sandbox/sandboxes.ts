@@ -20,6 +20,7 @@ import { poolDirectory } from './pool-slots.ts'
 import type { PoolStats } from './pool-stats.ts'
 import { Pool, type PoolDeps, type PoolOptions } from './pool.ts'
 import { type Probed, probeEngine } from './probe.ts'
+import { probeHostMount } from './probe-host-mount.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
 import { reattachSandbox, type ReattachWish } from './reattach.ts'
@@ -76,6 +77,8 @@ export interface Sandboxes {
    * caller's, who removes it. Leaves nothing behind.
    */
   probe(folder: string, options: { signal: AbortSignal }): Promise<Record<string, Probed>>
+  /** Whether the engine sees what is mounted on a directory with a file `marker` in it. */
+  sees(directory: string, options: { signal: AbortSignal }): Promise<Probed>
   /**
    * Removes containers and volumes whose process is gone, or that this one could not remove before,
    * unless `isLive` claims them; gives what it removed.
@@ -140,6 +143,12 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     facts: ({ signal }) => facts.get(signal),
     ping: async ({ signal }) => pingEngine(await engine.get(signal), signal),
     probe: (folder, { signal }) => supervisor.probe(folder, signal),
+    sees: async (folder, { signal }) =>
+      probeHostMount(await engine.get(signal), {
+        folder,
+        labels: helperLabels(deps, owner),
+        signal,
+      }),
     reap: async (isLive, { signal }) =>
       reap(await engine.get(signal), {
         isLive: (labels) => (isLive(labels) ? 'alive' : stateOf(labels)),

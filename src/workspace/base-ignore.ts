@@ -5,7 +5,7 @@ import { openBlobReader } from './blob-reader.ts'
 import type { GitCaller } from './git.ts'
 import { compileIgnoreRules, type IgnoreRules } from './ignore-rules.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
-import type { TreeState } from './tree-state.ts'
+import { knownFile, type TreeState } from './tree-state.ts'
 
 /** Bytes of one file and number of files that are read; the rest has no say. */
 const FILE_BYTES_MAX = 256 * 1024
@@ -18,7 +18,10 @@ export async function readIgnoreRules(
   state: TreeState,
 ): Promise<IgnoreRules> {
   const wanted: { directory: BytePath; oid: string }[] = []
-  for (const [path, { mode, oid }] of state.files) {
+  const named = state.base?.index
+    .named('.gitignore')
+    .map((entry) => [entry.path, knownFile(entry)] as const)
+  for (const [path, { mode, oid }] of named ?? state.files) {
     if (!path.endsWith('.gitignore') || mode === '120000' || wanted.length >= FILES_MAX) continue
     if (path === '.gitignore') wanted.push({ directory: '', oid })
     else if (path.endsWith('/.gitignore')) wanted.push({ directory: path.slice(0, -11), oid })

@@ -61,6 +61,19 @@ export async function storeRef(
   throw new OpenExecError('workspace_failed', `Cannot write ref "${update.ref}": ${stderr}`)
 }
 
+/** Commit of a checkpoint, kept by its number. */
+export async function commitCheckpoint(
+  caller: GitCaller,
+  store: ObjectStore,
+  at: { runId: string; number: number; tree: string; parent: string },
+): Promise<string> {
+  const { tree, parent } = at
+  const request = { tree, parents: [parent], message: 'Checkpoint\n', author: undefined }
+  const commit = await commitTree(caller, store, request)
+  await storeRef(caller, store, { ref: `refs/openexec/runs/${at.runId}/${at.number}`, commit })
+  return commit
+}
+
 function identityText(value: string, what: string): string {
   if (value !== '' && !/[\p{C}<>]/u.test(value)) return value
   throw new OpenExecError(

@@ -5,6 +5,7 @@
  */
 import { OpenExecError } from '../schema/index.ts'
 import { type BaseTreeLimits, type BaseTreeSurvey, surveyTree } from './base-tree.ts'
+import type { SeedOptions } from './choose-seed.ts'
 import { commitTree } from './commits.ts'
 import { openObjectWriter } from './fast-import.ts'
 import type { GitCaller } from './git.ts'
@@ -17,7 +18,9 @@ import type { Source } from './open-source.ts'
 import { writePrivateGitDir } from './private-gitdir.ts'
 import { keepFiles, knownFiles, writeFiles } from './remembered-files.ts'
 import { removeSlot } from './remove-workspace.ts'
-import { makeSlot, type Slot, slotAt, type WorkspaceRecord, writeRecord } from './slot.ts'
+import { findGround, fillPlaced, makeLayer, placeLayer } from './seeded-workspace.ts'
+import { makeSlot, recordOf, type Slot, slotAt, type WorkspaceRecord, writeRecord } from './slot.ts'
+import { together } from './together.ts'
 import type { Ownership } from './settle-file.ts'
 import { addWorktreeEntry } from './worktree-entry.ts'
 
@@ -37,6 +40,8 @@ export interface CreateRequest {
    * belongs to, or has none.
    */
   claim?: (layout: SlotLayout) => Promise<Ownership | undefined>
+  /** Where seeds lie and whether they may be used; `undefined` writes files always. */
+  seeds: (SeedOptions & { stateDir: string }) | undefined
   limits: BaseTreeLimits
   nowMs: number
 }
@@ -44,6 +49,8 @@ export interface CreateRequest {
 export interface PlacedWorkspace {
   slot: Slot
   record: WorkspaceRecord
+  /** Why its files are its own; `undefined` where they lie over a seed. */
+  plain: string | undefined
   /** Brings the files; rejects, with the slot removed, when they cannot be had. Called once. */
   fill(): Promise<void>
 }
@@ -67,13 +74,30 @@ export async function placeWorkspace(
   }
   const slot = slotAt(request.slotDir)
   const base = await lookAtBase(caller, request)
+  const ground = await findGround(caller, slot, { request, base }).catch((error: unknown) => {
+    throw told(error, request)
+  })
+  if (ground.kind === 'seed') {
+    // Whatever was begun ahead of the run has another tree mounted, and makes way.
+    const { objectDirs, tree } = request.source
+    const seed = { dir: ground.seed.dir, tree }
+    await request.claim?.({ history: base.inside.history, objectDirs, seed })
+  }
+  const layer = await makeLayer(slot, ground)
+  if (typeof layer !== 'string') {
+    const placing = Promise.resolve().then(() => placeLayer(slot, layer, { request, base }))
+    const placed = await orRemoved(slot, request, placing)
+    const all = { ...placed, request, layer }
+    const bring = () => orRemoved(slot, request, fillPlaced(caller, slot, all))
+    return { slot, record: placed.record, plain: undefined, fill: bring }
+  }
   const { history } = base.inside
   const owner = await request.claim?.({ history, objectDirs: request.source.objectDirs })
   if (owner === undefined) makeSlot(slot)
   const owned = { ...request, ...owner }
   const placed = await orRemoved(slot, request, place(slot, owned, base))
   const bring = () => orRemoved(slot, request, fill(caller, slot, { ...placed, request: owned }))
-  return { slot, record: placed.record, fill: bring }
+  return { slot, record: placed.record, plain: layer, fill: bring }
 }
 
 async function orRemoved<T>(slot: Slot, request: CreateRequest, work: Promise<T>): Promise<T> {
@@ -93,13 +117,13 @@ function told(error: unknown, { slotDir, source }: CreateRequest): OpenExecError
   })
 }
 
-interface Base {
+export interface Base {
   inside: Inside
   /** The tree as it was looked through, if it had to be before anything could be mounted. */
   survey: BaseTreeSurvey | undefined
 }
 
-interface Placed extends Base {
+export interface Placed extends Base {
   /** Without the submodules, which are known when the tree has been looked through. */
   record: WorkspaceRecord
 }
@@ -120,26 +144,8 @@ async function place(
   request: CreateRequest,
   { survey, inside }: Base,
 ): Promise<Placed> {
-  const { source, runId, uid, gid } = request
-  writeMounted(slot)
-  const record: WorkspaceRecord = {
-    version: 1,
-    runId,
-    root: source.root,
-    sourceGitDir: source.gitDir,
-    commonDir: source.commonDir,
-    objectDirs: [...source.objectDirs],
-    objectFormat: source.objectFormat,
-    store: source.store.gitDir,
-    baseCommit: source.commit,
-    baseTree: source.tree,
-    insideCommit: inside.commit,
-    history: inside.history,
-    denied: survey?.denied ?? [],
-    submodules: [],
-    uid,
-    gid,
-  }
+  writeMounted(slot, { tree: true })
+  const record = recordOf(request, { inside, denied: survey?.denied ?? [] })
   return { record, inside, survey }
 }
 
@@ -176,15 +182,9 @@ async function fill(
     : await materialise(caller, store, { slot, listed, owner, mtimeS })
   if (files === undefined) keepFiles(memory, { store, tree }, { slot, entries })
   writeIndex(slot, entries, store.objectFormat)
-  giveAway(slot, owner)
+  giveAway(slot, owner, { tree: true })
   // Its presence says that the workspace is whole.
   writeRecord(slot, record)
-}
-
-/** All at once, and all ended before the first failure is told: what is cleaned up must not grow. */
-async function together<T extends readonly unknown[] | []>(work: T) {
-  for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason
-  return await Promise.all(work)
 }
 
 /** What git inside starts from: the base commit, or one that never had the denied paths. */

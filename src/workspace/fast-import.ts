@@ -3,11 +3,13 @@
  * their length and names quoted, so no byte of either is ever read as a command, and the cost follows
  * what changed, not the size of the repository.
  */
+import fs from 'node:fs'
+import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { OpenExecError } from '../schema/index.ts'
 import { type BytePath, quotePath } from './byte-path.ts'
 import type { GitCaller } from './git.ts'
-import { gitStream } from './git.ts'
+import { gitStream, gitTry } from './git.ts'
 import { feed, type GitStream } from './git-process.ts'
 import { FIXED_IDENTITY, type ObjectStore, storePlace } from './object-store.ts'
 
@@ -18,6 +20,8 @@ export interface TreeEdit {
 }
 
 export interface ObjectWriter {
+  /** Starts git now, for a caller who will most likely write. */
+  begin(): void
   /** Stores one blob; `pieces` must add up to `size`. */
   blob(size: number, pieces: Iterable<Uint8Array>): Promise<void>
   /**
@@ -34,6 +38,9 @@ export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectW
   let stream: GitStream | undefined
   const started = (): GitStream => {
     stream ??= gitStream(caller, storePlace(store), [
+      '-c',
+      // As one pack: another process to unpack it would take longer than all the rest.
+      'fastimport.unpackLimit=1',
       'fast-import',
       '--quiet',
       '--done',
@@ -44,6 +51,7 @@ export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectW
     return stream
   }
   return {
+    begin: () => void started(),
     async blob(size, pieces) {
       await feed(started(), `blob\ndata ${size}\n`)
       for (const piece of pieces) await feed(started(), piece)
@@ -65,6 +73,7 @@ export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectW
       git.stdin.end('ls ""\n\ndone\n')
       const line = await answer
       await git.done
+      await joinPacks(caller, store)
       return treeOf(line, store)
     },
     async close() {
@@ -72,6 +81,16 @@ export function openObjectWriter(caller: GitCaller, store: ObjectStore): ObjectW
       await stream?.done.catch(() => undefined)
     },
   }
+}
+
+/** Packs of a store beyond which they become fewer: each is looked into by every git that starts. */
+const PACKS_MAX = 32
+
+/** What cannot be joined now stays, and is tried again after the next write. */
+async function joinPacks(caller: GitCaller, store: ObjectStore): Promise<void> {
+  const names = fs.readdirSync(path.join(store.gitDir, 'objects/pack'))
+  if (names.filter((name) => name.endsWith('.pack')).length <= PACKS_MAX) return
+  await gitTry(caller, storePlace(store), ['repack', '--geometric=2', '-d', '-l', '-q'])
 }
 
 async function readLine(stdout: Readable): Promise<string> {

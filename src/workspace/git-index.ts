@@ -57,11 +57,32 @@ export function decodeIndex(bytes: Buffer, format: ObjectFormat): IndexEntry[] {
   const entries: IndexEntry[] = []
   let at = HEADER_BYTES
   for (let left = body.readUInt32BE(8); left > 0; left--) {
-    const entry = readEntry(body, at, oidBytes)
+    const entry = decodeEntry(body, at, oidBytes)
     entries.push(entry)
     at += entrySize(entry.path.length, oidBytes)
   }
   return entries
+}
+
+/** One entry as it stands in the file. */
+export function encodeEntry(entry: IndexEntry, format: ObjectFormat): Buffer {
+  const bytes = Buffer.alloc(entrySize(entry.path.length, oidLength(format)))
+  writeEntry(bytes, 0, entry)
+  return bytes
+}
+
+/** Where the name of the entry at `start` lies, and where the next entry begins. */
+export function entryAt(
+  bytes: Buffer,
+  start: number,
+  oidBytes: number,
+): { nameStart: number; nameEnd: number; next: number } {
+  const flags = start + STAT_BYTES + oidBytes
+  const length = bytes.readUInt16BE(flags) & NAME_LENGTH_MAX
+  const nameStart = flags + 2
+  // Paths of 4095 bytes and more carry no length: the NUL behind them ends them.
+  const nameEnd = length < NAME_LENGTH_MAX ? nameStart + length : bytes.indexOf(0, nameStart)
+  return { nameStart, nameEnd, next: start + entrySize(nameEnd - nameStart, oidBytes) }
 }
 
 function writeEntry(body: Buffer, start: number, entry: IndexEntry): void {
@@ -84,11 +105,9 @@ function writeEntry(body: Buffer, start: number, entry: IndexEntry): void {
   body.write(entry.path, at, 'latin1')
 }
 
-function readEntry(body: Buffer, start: number, oidBytes: number): IndexEntry {
+export function decodeEntry(body: Buffer, start: number, oidBytes: number): IndexEntry {
   const word = (position: number): number => body.readUInt32BE(start + position * 4)
-  const nameStart = start + STAT_BYTES + oidBytes + 2
-  // Paths of 4095 bytes and more carry no length: the NUL behind them ends them.
-  const nameEnd = body.indexOf(0, nameStart)
+  const { nameStart, nameEnd } = entryAt(body, start, oidBytes)
   return {
     path: fromBytes(body.subarray(nameStart, nameEnd)),
     mode: word(6),
@@ -110,6 +129,6 @@ function entrySize(nameBytes: number, oidBytes: number): number {
   return (STAT_BYTES + oidBytes + 2 + nameBytes + 8) & ~7
 }
 
-function oidLength(format: ObjectFormat): number {
+export function oidLength(format: ObjectFormat): number {
   return format === 'sha1' ? 20 : 32
 }

@@ -1,3 +1,4 @@
+export { SEED_ENTRIES_MIN } from './choose-seed.ts'
 export { diskUsage } from './disk-usage.ts'
 export { slotUsage } from './slot-usage.ts'
 
@@ -9,6 +10,7 @@ export type { Merged } from './merge.ts'
 export type { SlotLayout } from './mounts.ts'
 export type { ObjectStore } from './object-store.ts'
 export type { Source } from './open-source.ts'
+export { probeOverlay } from './probe-overlay.ts'
 export type { TreeFile } from './read-tree.ts'
 
 export type { CommitPack } from './send-commits.ts'

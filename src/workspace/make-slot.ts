@@ -12,25 +12,29 @@ import { makeSlot, type Slot, slotAt } from './slot.ts'
 export function premakeSlot(slotDir: string, owner: Ownership): void {
   const slot = slotAt(slotDir)
   makeSlot(slot)
-  writeMounted(slot)
-  giveAway(slot, owner)
+  writeMounted(slot, { tree: true })
+  giveAway(slot, owner, { tree: true })
 }
 
-/** Files that are mounted by themselves. */
-export function writeMounted(slot: Slot): void {
-  fs.writeFileSync(path.join(slot.tree, '.git'), GIT_FILE, { mode: 0o644 })
+/** Files that are mounted by themselves; a seed has the one in the tree. */
+export function writeMounted(slot: Slot, { tree }: { tree: boolean }): void {
+  if (tree) fs.writeFileSync(path.join(slot.tree, '.git'), GIT_FILE, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, 'git-file'), GIT_FILE, { mode: 0o644 })
   fs.writeFileSync(path.join(slot.index, 'no-alternates'), '', { mode: 0o644 })
 }
 
-/** Gives the sandbox's user what it may own; the tree's own entries have their owner already. */
-export function giveAway(slot: Slot, owner: Ownership): void {
+/**
+ * Gives the sandbox's user what it may own; the tree's own entries have their owner already, and over
+ * a seed all of the tree has.
+ */
+export function giveAway(slot: Slot, owner: Ownership, { tree }: { tree: boolean }): void {
   if (process.getuid?.() !== 0) return
   const below = fs.readdirSync(slot.git, { recursive: true, encoding: 'utf8' })
   for (const name of ['', ...below]) fs.lchownSync(path.join(slot.git, name), owner.uid, owner.gid)
   // Git inside looks at the owner of its pointer too, the pinned one included.
-  const pointers = [path.join(slot.tree, '.git'), path.join(slot.index, 'git-file')]
-  for (const file of [slot.tree, ...pointers]) {
+  const pinned = path.join(slot.index, 'git-file')
+  const files = tree ? [slot.tree, path.join(slot.tree, '.git'), pinned] : [pinned]
+  for (const file of files) {
     fs.lchownSync(file, owner.uid, owner.gid)
   }
 }

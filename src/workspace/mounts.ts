@@ -10,10 +10,14 @@ export interface WorkspaceMount {
   /** Absolute path inside. */
   target: string
   readOnly: boolean
+  /** An overlay mounted on the source; whoever mounts it on has to see that one. */
+  overlay?: boolean
 }
 
 /** What the mounts of a workspace depend on besides its slot. */
-export type SlotLayout = Pick<WorkspaceRecord, 'history'> & { objectDirs: readonly string[] }
+export type SlotLayout = Pick<WorkspaceRecord, 'history' | 'seed'> & {
+  objectDirs: readonly string[]
+}
 
 /** Deeper targets come after the ones they lie in. */
 export function workspaceMounts(
@@ -21,8 +25,13 @@ export function workspaceMounts(
   record: SlotLayout,
   access: { workspace: 'read_only' | 'read_write'; git: 'read_only' | 'private' },
 ): WorkspaceMount[] {
+  const tree = {
+    source: slot.tree,
+    target: WORKSPACE_TARGET,
+    readOnly: access.workspace === 'read_only',
+  }
   const mounts: WorkspaceMount[] = [
-    { source: slot.tree, target: WORKSPACE_TARGET, readOnly: access.workspace === 'read_only' },
+    record.seed === undefined ? tree : { ...tree, overlay: true },
     { source: slot.git, target: GIT_TARGET, readOnly: access.git === 'read_only' },
   ]
   // A pinned pointer: a stage cannot lead git of a later stage to a directory of its own.

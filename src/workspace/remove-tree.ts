@@ -9,7 +9,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { OpenExecError } from '../schema/index.ts'
-import type { BytePath } from './byte-path.ts'
+import { type BytePath, fsPath } from './byte-path.ts'
 import { closingAfter, Directory, errorCode } from './directory.ts'
 
 /** Linux: opens only the place in the tree, so it needs no right on the directory itself. */
@@ -21,7 +21,7 @@ const QUICK_MS = 120_000
 
 /** Quiet when `directory` is not there; throws `workspace_failed` when something cannot be deleted. */
 export async function removeTree(parentDir: string, directory: BytePath): Promise<void> {
-  if (!fs.existsSync(parentDir)) return
+  if (!fs.existsSync(parentDir) || isRemovedEmpty(parentDir, directory)) return
   await removeQuickly(parentDir, directory)
   const parent = Directory.open(parentDir)
   try {
@@ -36,6 +36,16 @@ export async function removeTree(parentDir: string, directory: BytePath): Promis
     })
   } finally {
     parent.close()
+  }
+}
+
+function isRemovedEmpty(parentDir: string, directory: BytePath): boolean {
+  try {
+    fs.rmdirSync(fsPath(parentDir, directory))
+    return true
+  } catch {
+    // It holds something, is no directory, or is not there.
+    return false
   }
 }
 

@@ -4,8 +4,10 @@ import path from 'node:path'
 import { recoverApply } from './apply-journal.ts'
 import { listKept } from './kept-source.ts'
 import { listObjectStores } from './object-store.ts'
+import { unmountBelow } from './mount-table.ts'
 import { sweepQuarantines } from './quarantine.ts'
 import { removeTree } from './remove-tree.ts'
+import { leaveSeed } from './seeds.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { listWorktreeEntries, removeWorktreeEntry } from './worktree-entry.ts'
 
@@ -15,12 +17,25 @@ export async function removeSlot(
 ): Promise<void> {
   const known = owner ?? ownerOf(slotDir)
   if (known !== undefined) removeWorktreeEntry(known.commonDir, slotDir, known.runId)
+  const seed = seedOf(slotDir)
+  // Below a mount lies the seed, which `rm` must not come near.
+  await unmountBelow(slotDir)
   const [parent, name] = [path.dirname(slotDir), path.basename(slotDir)]
   // Out of the way before anything is waited for: the run may begin again in the same place meanwhile.
   if (!movedAside(parent, name)) await removeTree(parent, name)
   // That, and what an earlier attempt had moved aside when it was cut off.
   const rest = fs.existsSync(parent) ? fs.readdirSync(parent) : []
   for (const left of rest) if (left.startsWith(`${name}.rm`)) await removeTree(parent, left)
+  if (seed !== undefined) leaveSeed(seed, slotDir)
+}
+
+function seedOf(slotDir: string): string | undefined {
+  try {
+    return readRecord(slotAt(slotDir)).seed?.dir
+  } catch {
+    // Without a record, the seed finds out by itself that the slot is gone.
+    return undefined
+  }
 }
 
 const ASIDE_MAX = 10_000

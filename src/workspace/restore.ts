@@ -9,7 +9,7 @@ import path from 'node:path'
 import { OpenExecError } from '../schema/index.ts'
 import { type BlobReader, openBlobReader } from './blob-reader.ts'
 import type { BytePath } from './byte-path.ts'
-import { closingAfter, Directory, errorCode } from './directory.ts'
+import { closing, closingAfter, Directory, errorCode } from './directory.ts'
 import type { GitCaller } from './git.ts'
 import { type ObjectStore, storePlace } from './object-store.ts'
 import { atPath, locateOrMake, pruneParents } from './parents.ts'
@@ -36,15 +36,12 @@ export async function restoreTree(
   },
 ): Promise<void> {
   const { slot, record, tree } = request
-  const trash = fs.mkdtempSync(path.join(slot.index, 'trash-'))
   try {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const { tree: current, refused } = await request.snapshot()
       const inTheWay = refused.filter((refusal) => !HARMLESS.has(refusal.reason))
       if (inTheWay.length === 0 && current === tree) return
-      const root = Directory.open(slot.tree)
-      const bin = Directory.open(trash)
-      await closingAfter([root, bin], async () => {
+      await withTrash(slot, record, async (root, bin) => {
         for (const refusal of inTheWay) discard(root, bin, refusal.path)
         const changes = await changesBetween(caller, store, { from: current, to: tree })
         await applyAll(caller, store, { root, bin, changes, record })
@@ -55,10 +52,39 @@ export async function restoreTree(
     // What was just looked at is gone or another thing: somebody else writes there.
     if (error instanceof OpenExecError || errorCode(error) === undefined) throw error
     throw notRestored(tree, error)
-  } finally {
-    await removeTree(path.dirname(trash), path.basename(trash))
   }
   throw notRestored(tree, undefined)
+}
+
+/** Makes changes to files that no sandbox writes to meanwhile, each as git would store it. */
+export async function changeTree(
+  caller: GitCaller,
+  store: ObjectStore,
+  request: { slot: Slot; record: WorkspaceRecord; changes: readonly RawChange[] },
+): Promise<void> {
+  const { slot, record, changes } = request
+  await withTrash(slot, record, async (root, bin) =>
+    applyAll(caller, store, { root, bin, changes, record }),
+  )
+}
+
+/** With a place to move things to, on the file system of the tree, and gone afterwards. */
+async function withTrash(
+  slot: Slot,
+  record: WorkspaceRecord,
+  work: (root: Directory, bin: Directory) => Promise<void>,
+): Promise<void> {
+  // In the tree itself, under a name that can be no part of a result.
+  const isLayer = record.seed !== undefined
+  const [parent, name] = isLayer ? [slot.tree, '.openexec:'] : [slot.index, 'trash-']
+  const trash = path.join(parent, name + randomUUID())
+  fs.mkdirSync(trash, { mode: 0o700 })
+  try {
+    const directories = [Directory.open(slot.tree), Directory.open(trash)] as const
+    await closingAfter(directories, () => work(...directories))
+  } finally {
+    await removeTree(parent, path.basename(trash))
+  }
 }
 
 function notRestored(tree: string, cause: unknown): OpenExecError {
@@ -133,8 +159,26 @@ function discard(root: Directory, bin: Directory, target: BytePath): void {
     if (stat === undefined) return
     // A directory that nobody may write to cannot be moved either.
     if (stat.isDirectory()) openUp(parent, name)
-    parent.rename(name, bin, randomUUID())
+    moveAway(parent, name, bin)
   })
+}
+
+/** A directory of the seed cannot be moved, only emptied: what was made inside is moved out of it. */
+function moveAway(parent: Directory, name: BytePath, bin: Directory): void {
+  try {
+    parent.rename(name, bin, randomUUID())
+    return
+  } catch (error) {
+    if (errorCode(error) !== 'EXDEV') throw error
+  }
+  const directory = parent.child(name)
+  closing([directory], () => {
+    for (const below of [...directory.entries()].map((entry) => entry.name)) {
+      if (directory.lstat(below)?.isDirectory() === true) openUp(directory, below)
+      moveAway(directory, below, bin)
+    }
+  })
+  fs.rmdirSync(parent.at(name))
 }
 
 function restoreGitFile(root: Directory, record: WorkspaceRecord): void {

@@ -1,4 +1,6 @@
+import fs from 'node:fs'
 import { diskUsage } from './disk-usage.ts'
+import { upperDir } from './overlay.ts'
 import { slotAt } from './slot.ts'
 import type { WalkLimits } from './walk.ts'
 
@@ -8,6 +10,9 @@ export async function slotUsage(
   look: { limits: WalkLimits; signal: AbortSignal },
 ): Promise<{ bytes: number; inodes: number }> {
   const slot = slotAt(slotDir)
-  const [tree, git] = await Promise.all([diskUsage(slot.tree, look), diskUsage(slot.git, look)])
+  // Over a shared checkout, what was written lies beside the tree.
+  const upper = upperDir(slot)
+  const written = fs.existsSync(upper) ? upper : slot.tree
+  const [tree, git] = await Promise.all([diskUsage(written, look), diskUsage(slot.git, look)])
   return { bytes: tree.bytes + git.bytes, inodes: tree.inodes + git.inodes }
 }

@@ -6,6 +6,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { OpenExecError } from '../schema/index.ts'
+import type { Inside } from './inside-history.ts'
+import type { Source } from './open-source.ts'
 import { errorCode } from './directory.ts'
 
 export interface Slot {
@@ -43,8 +45,35 @@ export const WorkspaceRecord = z.object({
   submodules: z.array(z.string()),
   uid: z.number().int(),
   gid: z.number().int(),
+  /** What the tree lies over; `undefined` for files of its own. */
+  seed: z.object({ dir: z.string(), tree: z.string() }).optional(),
 })
 export type WorkspaceRecord = z.infer<typeof WorkspaceRecord>
+
+/** Without the submodules, which are known when the tree has been looked through. */
+export function recordOf(
+  { source, runId, uid, gid }: { source: Source; runId: string; uid: number; gid: number },
+  { inside, denied }: { inside: Inside; denied: string[] },
+): WorkspaceRecord {
+  return {
+    version: 1,
+    runId,
+    root: source.root,
+    sourceGitDir: source.gitDir,
+    commonDir: source.commonDir,
+    objectDirs: [...source.objectDirs],
+    objectFormat: source.objectFormat,
+    store: source.store.gitDir,
+    baseCommit: source.commit,
+    baseTree: source.tree,
+    insideCommit: inside.commit,
+    history: inside.history,
+    denied,
+    submodules: [],
+    uid,
+    gid,
+  }
+}
 
 export function slotAt(dir: string): Slot {
   return {

@@ -10,8 +10,18 @@ import type { IgnoreRules } from './ignore-rules.ts'
 import { GIT_FILE } from './private-gitdir.ts'
 import { Refusals } from './refusals.ts'
 import type { ContentTaker, Taken } from './snapshot-content.ts'
+import type { IndexEntry } from './git-index.ts'
+import type { LazyBase } from './lazy-base.ts'
 import { isStatePath } from './state-path.ts'
-import { isUntouched, type KnownFile, RACY_MS, stampOf, type TreeState } from './tree-state.ts'
+import {
+  directoriesOf,
+  isUntouched,
+  knownFile,
+  type KnownFile,
+  RACY_MS,
+  stampOf,
+  type TreeState,
+} from './tree-state.ts'
 import { walk, type WalkEntry, type WalkLimits, type WalkVisitor } from './walk.ts'
 
 export interface SnapshotLook {
@@ -40,8 +50,13 @@ export interface SeenTree {
 export async function lookAtTree(look: SnapshotLook): Promise<SeenTree> {
   const round = ++look.state.walks
   const seen: SeenTree = { updates: new Map(), gone: [], refusals: new Refusals(), entries: 0 }
+  const entered = new Set<BytePath>()
   const visitor: WalkVisitor = {
-    enter: (entry) => enter(look, seen, { entry, round }),
+    ...(look.state.base && { begin: beginLayer(look.state, look.state.base, { entered, round }) }),
+    enter(entry) {
+      entered.add(entry.path)
+      return enter(look, seen, { entry, round })
+    },
     visit: (entry) => visit(look, seen, { entry, round }),
     obstacle(path, why) {
       // What went away before it could be looked at is gone, unless it hid known files.
@@ -53,6 +68,46 @@ export async function lookAtTree(look: SnapshotLook): Promise<SeenTree> {
     if (known.seen !== round && !seen.refusals.covers(path)) seen.gone.push(path)
   }
   return seen
+}
+
+/**
+ * Over a seed, only what the upper layer has a name for can be another than it was, and only its
+ * directories are gone into. A known directory that is not met, or is none any more, takes all below
+ * it along.
+ */
+function beginLayer(
+  state: TreeState,
+  base: LazyBase,
+  { entered, round }: { entered: ReadonlySet<BytePath>; round: number },
+): NonNullable<WalkVisitor['begin']> {
+  const know = (files: readonly IndexEntry[]): void => {
+    for (const entry of files) state.files.set(entry.path, knownFile(entry))
+    for (const directory of directoriesOf(files.map(({ path }) => path)))
+      state.directories.add(directory)
+  }
+  return (_, path) => {
+    const touched = base.touched(path)
+    const { files, directories } = base.load(path)
+    know(files)
+    for (const directory of directories) state.directories.add(directory)
+    const there = new Set<BytePath>()
+    const at = path === '' ? '' : `${path}/`
+    return {
+      wants(name) {
+        if (touched.has(name)) return true
+        const known = state.files.get(at + name)
+        if (known !== undefined) known.seen = round
+        else if (state.directories.has(at + name)) there.add(at + name)
+        // Neither: it came since the layer was listed.
+        else return true
+        return false
+      },
+      end() {
+        for (const directory of directories)
+          if (!there.has(directory) && !entered.has(directory)) know(base.loadBelow(directory))
+      },
+    }
+  }
 }
 
 interface Visit {

@@ -8,6 +8,7 @@ import type { BytePath } from './byte-path.ts'
 import { openObjectWriter, type TreeEdit } from './fast-import.ts'
 import type { GitCaller } from './git.ts'
 import type { IgnoreRules } from './ignore-rules.ts'
+import { requireMounted } from './overlay.ts'
 import { changesBetween, type RawChange } from './raw-changes.ts'
 import type { Refusal } from './refusals.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -84,26 +85,33 @@ export async function takeSnapshot(
 ): Promise<Snapshot> {
   const { memory, limits } = request
   const { state } = memory
+  if (state.base !== undefined) requireMounted(request.slot)
   const deadline = wallClock(limits.wallMs)
   const signal = AbortSignal.any([caller.signal, deadline.signal])
   const writer = openObjectWriter({ ...caller, signal }, store)
   try {
+    // Something was written, so something will be: git starts while the files are looked at.
+    if (state.base !== undefined && state.base.touched('').size > 0) writer.begin()
     const known = () => [...state.files.values()].map((file) => file.oid)
     const taker = openContentTaker({ ...limits, format: store.objectFormat, writer, known })
     const seen = await lookAtTree({ ...memory, ...request, root: request.slot.tree, taker, signal })
     const edits = editsOf(seen)
     const ref = `refs/openexec/runs/${request.runId}/latest`
-    const tree = edits.length === 0 ? state.tree : await writer.tree(state.tree, edits, ref)
+    const before = state.tree
+    const tree = edits.length === 0 ? before : await writer.tree(before, edits, ref)
+    const range = { from: request.baseTree, to: tree }
+    const changed =
+      request.baseTree === before
+        ? changesOf(state, seen)
+        : await changesBetween({ ...caller, signal }, store, range)
+    const fresh = [...seen.updates.keys()].filter((path) => !state.files.has(path))
     accept(state, seen, tree)
     return {
       tree,
-      changed: await changesBetween({ ...caller, signal }, store, {
-        from: request.baseTree,
-        to: tree,
-      }),
+      changed,
       refused: seen.refusals.list,
       refusedTotal: seen.refusals.total,
-      collisions: collisionsOf(state, seen),
+      collisions: collisionsOf(state, seen, fresh),
     }
   } finally {
     deadline.stop()
@@ -117,6 +125,26 @@ function editsOf(seen: SeenTree): TreeEdit[] {
   return edits
 }
 
+/** What git would tell of the same edits; must be asked before they are accepted. */
+function changesOf(state: TreeState, seen: SeenTree): RawChange[] {
+  const none = '0'.repeat(state.tree.length)
+  const gone = seen.gone.map((path): RawChange => {
+    const { mode, oid } = state.files.get(path) ?? { mode: NO_MODE, oid: none }
+    return { path, oldMode: mode, newMode: NO_MODE, oldOid: oid, newOid: none, status: 'deleted' }
+  })
+  const written = [...seen.updates].map(([path, { mode, oid }]): RawChange => {
+    const old = state.files.get(path)
+    const change = { path, newMode: mode, newOid: oid }
+    if (old === undefined) return { ...change, oldMode: NO_MODE, oldOid: none, status: 'added' }
+    const isType = old.mode.slice(0, 3) !== mode.slice(0, 3)
+    const status = isType ? 'type_changed' : 'modified'
+    return { ...change, oldMode: old.mode, oldOid: old.oid, status }
+  })
+  return [...gone, ...written].toSorted((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)))
+}
+
+const NO_MODE = '000000'
+
 function accept(state: TreeState, seen: SeenTree, tree: string): void {
   for (const path of seen.gone) state.files.delete(path)
   for (const [path, file] of seen.updates) state.files.set(path, file)
@@ -124,13 +152,19 @@ function accept(state: TreeState, seen: SeenTree, tree: string): void {
   state.tree = tree
 }
 
-function collisionsOf(state: TreeState, seen: SeenTree): BytePath[] {
-  if (seen.updates.size === 0) return []
+function collisionsOf(state: TreeState, seen: SeenTree, fresh: readonly BytePath[]): BytePath[] {
+  // Over a seed, what is known has been there all along: only new names are worth a look at all.
+  const isNew = state.base === undefined ? seen.updates.size > 0 : fresh.length > 0
+  if (!isNew) return []
   const counts = new Map<string, number>()
-  for (const path of state.files.keys()) {
+  const count = (path: BytePath): void => {
     const folded = path.toLowerCase()
     counts.set(folded, (counts.get(folded) ?? 0) + 1)
   }
+  for (const path of state.files.keys()) count(path)
+  for (const path of state.base?.index.paths() ?? [])
+    if (state.base?.isLoaded(path.slice(0, Math.max(0, path.lastIndexOf('/')))) === false)
+      count(path)
   const collisions: BytePath[] = []
   for (const path of seen.updates.keys()) {
     if (collisions.length >= COLLISIONS_MAX) break

@@ -6,8 +6,10 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { type BytePath, parentsOf } from './byte-path.ts'
-import { decodeIndex } from './git-index.ts'
+import { decodeIndex, type IndexEntry } from './git-index.ts'
 import { BASE_INDEX } from './materialise.ts'
+import { createLazyBase, type LazyBase } from './lazy-base.ts'
+import { upperDir } from './overlay.ts'
 import type { Slot, WorkspaceRecord } from './slot.ts'
 
 export interface KnownFile {
@@ -34,6 +36,8 @@ export interface TreeState {
   /** Every directory with a known file in it. */
   directories: Set<BytePath>
   walks: number
+  /** Over a seed, `files` and `directories` are those of the directories looked at so far. */
+  base: LazyBase | undefined
 }
 
 /** Times younger than this, seen from the look, prove nothing; in `ms`. */
@@ -41,22 +45,35 @@ export const RACY_MS = 100
 
 /** State of a workspace as it was made, whatever has happened to its files since. */
 export function initialTreeState(slot: Slot, record: WorkspaceRecord): TreeState {
+  if (record.seed !== undefined) return seededState(slot, record, record.seed)
   const bytes = fs.readFileSync(path.join(slot.index, BASE_INDEX))
   const files = new Map<BytePath, KnownFile>()
-  for (const entry of decodeIndex(bytes, record.objectFormat)) {
-    files.set(entry.path, {
-      mode: entry.mode.toString(8).padStart(6, '0'),
-      oid: entry.oid,
-      stat: {
-        size: entry.size,
-        ino: entry.ino,
-        mtimeMs: entry.mtimeS * 1000 + entry.mtimeNs / 1e6,
-        ctimeMs: entry.ctimeS * 1000 + entry.ctimeNs / 1e6,
-      },
-      seen: 0,
-    })
+  for (const entry of decodeIndex(bytes, record.objectFormat))
+    files.set(entry.path, knownFile(entry))
+  const directories = directoriesOf(files.keys())
+  return { tree: record.baseTree, files, directories, walks: 0, base: undefined }
+}
+
+/** The index beside the workspace is there when it differs from the seed's. */
+function seededState(slot: Slot, record: WorkspaceRecord, seed: { dir: string }): TreeState {
+  const own = path.join(slot.index, BASE_INDEX)
+  const file = fs.existsSync(own) ? own : path.join(seed.dir, BASE_INDEX)
+  const base = createLazyBase(file, { upper: upperDir(slot), format: record.objectFormat })
+  return { tree: record.baseTree, files: new Map(), directories: new Set(), walks: 0, base }
+}
+
+export function knownFile(entry: IndexEntry): KnownFile {
+  return {
+    mode: entry.mode.toString(8).padStart(6, '0'),
+    oid: entry.oid,
+    stat: {
+      size: entry.size,
+      ino: entry.ino,
+      mtimeMs: entry.mtimeS * 1000 + entry.mtimeNs / 1e6,
+      ctimeMs: entry.ctimeS * 1000 + entry.ctimeNs / 1e6,
+    },
+    seen: 0,
   }
-  return { tree: record.baseTree, files, directories: directoriesOf(files.keys()), walks: 0 }
 }
 
 export function stampOf(stat: fs.Stats): FileStamp {

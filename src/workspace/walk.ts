@@ -33,6 +33,8 @@ export interface WalkVisitor {
   enter(entry: WalkEntry): boolean
   /** Anything else. */
   visit(entry: WalkEntry): void | Promise<void>
+  /** Before a directory is listed: which names need a look, and what to do when all were met. */
+  begin?(directory: Directory, path: BytePath): { wants(name: BytePath): boolean; end(): void }
   /** What could not be looked at, with everything below it. */
   obstacle(path: BytePath, why: WalkObstacle): void
 }
@@ -59,12 +61,15 @@ export async function walk(
   const scan = async (directory: Directory, path: BytePath): Promise<void> => {
     const frame: Frame = { directory, path, below: [] }
     stack.push(frame)
+    const begun = visitor.begin?.(directory, path)
     for (const { name } of directory.entries()) {
       if (++entries > limits.entries) throw tooMany(limits.entries)
+      if (begun?.wants(name) === false) continue
       await pause()
       const visited = look(frame, name, { limits, visitor, depth: stack.length })
       if (visited !== undefined) await visited
     }
+    begun?.end()
   }
   try {
     await scan(Directory.open(root), '')

@@ -11,7 +11,6 @@ import {
   type RefusedPath,
 } from './changed-path.ts'
 import { type CollectedCommits, collectCommits } from './collect-commits.ts'
-import type { GitCaller } from './git.ts'
 import type { GitProgram } from './git-process.ts'
 import { workspaceMounts, type WorkspaceMount } from './mounts.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -53,6 +52,8 @@ export interface Workspace {
   readonly insideCommit: string
   readonly history: History
   readonly submodules: readonly string[]
+  /** Whether its files are its own, or lie over a checkout that is shared; `why` for the former. */
+  readonly files: { kind: 'overlay' } | { kind: 'worktree'; why: string }
   /** Whom it belongs to inside. */
   readonly owner: { uid: number; gid: number }
   /** How many paths of the base are hidden from the sandbox. */
@@ -80,36 +81,38 @@ export interface Workspace {
 
 export function workspaceOver(
   program: GitProgram,
-  at: { slot: Slot; record: WorkspaceRecord; fill(): Promise<void>; now(): number },
+  at: {
+    slot: Slot
+    record: WorkspaceRecord
+    plain: string | undefined
+    fill(): Promise<void>
+    now(): number
+  },
 ): Workspace {
   const { slot, record } = at
-  const { objectFormat, commonDir } = record
-  const store: ObjectStore = { gitDir: record.store, objectFormat, commonDir }
+  const store = storeOf(record)
   let memory: SnapshotMemory | undefined
   let last: Promise<unknown> = Promise.resolve()
   let filling: Promise<void> | undefined
   const fill = () => {
     filling ??= at.fill()
-    // It may fail before anybody waits for it.
-    filling.catch(() => undefined)
+    filling.catch(() => undefined) // It may fail before anybody waits for it.
     return filling
   }
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const before = last
-    const result = fill()
-      .then(() => before)
-      .then(work)
+    const result = fill().then(async () => (await before, await work()))
     last = result.catch(() => undefined)
     return result
   }
+  const { runId } = record
   const look = async (request: SnapshotRequest): Promise<RawSnapshot> => {
-    const caller: GitCaller = { program, signal: request.signal }
+    const caller = { program, signal: request.signal }
     memory ??= await openSnapshotMemory(caller, store, at)
-    const { runId } = record
     return takeSnapshot(caller, store, { ...request, slot, runId, memory, nowMs: at.now() })
   }
   return {
-    runId: record.runId,
+    runId,
     slotDir: slot.dir,
     treeDir: slot.tree,
     baseCommit: record.baseCommit,
@@ -120,6 +123,7 @@ export function workspaceOver(
     get submodules() {
       return record.submodules.map((path) => nameOf(path).path)
     },
+    files: filesOf(record, at.plain),
     owner: { uid: record.uid, gid: record.gid },
     hiddenPaths: record.denied.length,
     store,
@@ -134,6 +138,15 @@ export function workspaceOver(
       }),
     collectCommits: (signal) => inTurn(() => collectCommits({ program, signal }, store, at)),
   }
+}
+
+function storeOf({ store: gitDir, objectFormat, commonDir }: WorkspaceRecord): ObjectStore {
+  return { gitDir, objectFormat, commonDir }
+}
+
+function filesOf({ seed }: WorkspaceRecord, plain: string | undefined): Workspace['files'] {
+  if (seed !== undefined) return { kind: 'overlay' }
+  return { kind: 'worktree', why: plain ?? 'made earlier' }
 }
 
 function shown(snapshot: RawSnapshot): Snapshot {

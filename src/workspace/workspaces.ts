@@ -7,7 +7,8 @@ import type { Applied } from './apply.ts'
 import { BASE_TREE_LIMITS } from './base-tree.ts'
 import type { BlobReader } from './blob-reader.ts'
 import { changedPath, type ChangedPath } from './changed-path.ts'
-import { type CommitRequest, commitTree, storeRef } from './commits.ts'
+import type { SeedOptions } from './choose-seed.ts'
+import { commitCheckpoint, type CommitRequest, commitTree, storeRef } from './commits.ts'
 import { type CreateRequest, placeWorkspace } from './create-workspace.ts'
 import {
   type DiffBytes,
@@ -17,7 +18,6 @@ import {
   diffStat,
   diffSummary,
 } from './diff.ts'
-import type { GitCaller } from './git.ts'
 import type { GitProgram } from './git-process.ts'
 import type { Merged } from './merge.ts'
 import type { SlotLayout, WorkspaceMount } from './mounts.ts'
@@ -36,15 +36,16 @@ import { commitLog, listTreeFiles, openTreeBlobs, type TreeFile } from './read-t
 import { removeSlot, type Swept, sweepSlots } from './remove-workspace.ts'
 import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
 import { createRepositoryMemory } from './repository-memory.ts'
-import { AHEAD, realSlot } from './slots-ahead.ts'
+import { aheadOf, realSlot } from './slots-ahead.ts'
 import { type Exchange, exchanging } from './exchange.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { takingHome } from './take-home.ts'
+import { pruneSeeds, SEED_LIMITS } from './seeds.ts'
 import { checkGitVersion } from './source-git.ts'
 import { createSourceMemory } from './source-memory.ts'
 import { type Workspace, workspaceOver } from './workspace.ts'
 
-type WorkspaceRequest = Omit<CreateRequest, 'limits' | 'nowMs'> & { signal: AbortSignal }
+type WorkspaceRequest = Omit<CreateRequest, 'limits' | 'nowMs' | 'seeds'> & { signal: AbortSignal }
 
 /** `signal` ends every call with `cancelled`, leaving nothing half done. */
 export interface Workspaces extends Exchange {
@@ -63,6 +64,8 @@ export interface Workspaces extends Exchange {
    * `workspace_failed`.
    */
   premake(slotDir: string, owner: { uid: number; gid: number }): void
+  /** Whether a checkout with such objects is so large that its workspaces will lie over a shared one. */
+  sharesFiles(objectDirs: readonly string[]): boolean
   /** What a sandbox mounts of such a slot. */
   premadeMounts(
     slotDir: string,
@@ -117,8 +120,11 @@ export interface Workspaces extends Exchange {
   ): Promise<void>
   /** Keeps a commit that a run is to begin with. */
   keepBase(store: ObjectStore, request: { commit: string; signal: AbortSignal }): Promise<void>
-  /** Forgets results of runs that are not kept; what a run at work has just written stays. */
-  prune(kept: KeptRefs, signal: AbortSignal): Promise<PrunedStores>
+  /**
+   * Forgets results of runs that are not kept; what a run at work has just written stays. Shared
+   * checkouts go that are too many, too large or long unused.
+   */
+  prune(kept: KeptRefs, signal: AbortSignal): Promise<PrunedStores & { seeds: string[] }>
   changedPaths(
     store: ObjectStore,
     request: DiffRequest & { signal: AbortSignal },
@@ -153,21 +159,25 @@ export interface Workspaces extends Exchange {
   apply(repositoryPath: string, request: DiffRequest & { signal: AbortSignal }): Promise<Applied>
 }
 
-/** `stateDir` must exist; `searchPath` finds git; `now` is epoch `ms`. */
-export function createWorkspaces(options: {
+interface WorkspacesOptions {
   stateDir: string
   searchPath: string
   now(): number
   /** For a process that lives long: what it has learnt of a repository is not asked again. */
   remembers?: boolean
-}): Workspaces {
+  /** Lets large trees lie over a checkout they share; left out, every workspace has its own files. */
+  seeds?: SeedOptions
+}
+
+/** `stateDir` must exist; `searchPath` finds git; `now` is epoch `ms`. */
+export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   // Mounts must not lead through links, so every path below is a real one.
   const stateDir = fs.realpathSync(options.stateDir)
   const program = programOf(options)
   const memory = createSourceMemory(program)
   const open = async (start: string, signal: AbortSignal) =>
     openRepositoryStore({ program, signal }, stateDir, start)
-  const place = placing(program, options.now)
+  const place = placing(program, { ...options, stateDir })
   return {
     checkGit: (signal) => checkGitVersion(program, signal),
     openSource: ({ signal, ...request }) =>
@@ -185,13 +195,14 @@ export function createWorkspaces(options: {
     place,
     open(slotDir) {
       const slot = slotAt(realSlot(slotDir))
-      const at = { slot, record: readRecord(slot), fill: async () => {}, now: options.now }
-      return workspaceOver(program, at)
+      const made = { plain: undefined, fill: async () => {} }
+      return workspaceOver(program, { slot, record: readRecord(slot), ...made, now: options.now })
     },
     remove: (slotDir) => removeSlot(realSlot(slotDir), undefined),
     sweep: (isLive) => sweepSlots(stateDir, isLive),
-    ...AHEAD,
-    checkpoint: (store, { signal, ...request }) => checkpoint({ program, signal }, store, request),
+    ...aheadOf(options.seeds),
+    checkpoint: (store, { signal, ...request }) =>
+      commitCheckpoint({ program, signal }, store, request),
     commitTree: (store, { signal, ...request }) => commitTree({ program, signal }, store, request),
     resultCommit: (store, { signal, ...request }) =>
       resultCommit({ program, signal }, store, request),
@@ -199,7 +210,10 @@ export function createWorkspaces(options: {
       storeRef({ program, signal }, store, { ref: commitRef(runId), commit }),
     keepBase: (store, { commit, signal }) =>
       storeRef({ program, signal }, store, { ref: `refs/openexec/base/${commit}`, commit }),
-    prune: (kept, signal) => pruneStores({ program, signal }, stateDir, kept),
+    prune: async (kept, signal) => ({
+      ...(await pruneStores({ program, signal }, stateDir, kept)),
+      seeds: await pruneSeeds(stateDir, SEED_LIMITS, options.now()),
+    }),
     changedPaths: async (store, { signal, ...trees }) =>
       (await changesBetween({ program, signal }, store, trees)).map(changedPath),
     diffSummary: (store, { signal, ...trees }) => diffSummary({ program, signal }, store, trees),
@@ -214,28 +228,20 @@ export function createWorkspaces(options: {
   }
 }
 
-async function checkpoint(
-  caller: GitCaller,
-  store: ObjectStore,
-  at: { runId: string; number: number; tree: string; parent: string },
-): Promise<string> {
-  const { tree, parent } = at
-  const request = { tree, parents: [parent], message: 'Checkpoint\n', author: undefined }
-  const commit = await commitTree(caller, store, request)
-  await storeRef(caller, store, { ref: `refs/openexec/runs/${at.runId}/${at.number}`, commit })
-  return commit
-}
-
 function programOf(options: { searchPath: string; remembers?: boolean }): GitProgram {
   const { searchPath, remembers = false } = options
   const memory = remembers ? createRepositoryMemory() : undefined
   return { searchPath, timeoutMs: GIT_TIMEOUT_MS, memory }
 }
 
-function placing(program: GitProgram, now: () => number): Workspaces['place'] {
+function placing(
+  program: GitProgram,
+  { seeds: wanted, stateDir, now }: { seeds?: SeedOptions; stateDir: string; now(): number },
+): Workspaces['place'] {
+  const seeds = wanted && { ...wanted, stateDir }
   return async ({ signal, ...request }) => {
     const slotDir = realSlot(request.slotDir)
-    const full = { ...request, slotDir, limits: BASE_TREE_LIMITS, nowMs: now() }
+    const full = { ...request, slotDir, seeds, limits: BASE_TREE_LIMITS, nowMs: now() }
     const placed = await placeWorkspace({ program, signal }, full)
     return workspaceOver(program, { ...placed, now })
   }

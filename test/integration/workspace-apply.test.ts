@@ -158,6 +158,10 @@ test('apply() leaves everything as it was when staging fails half-way', async ()
   const before = fingerprint(b.repo)
   // An object that is missing stops the apply when the first files are staged already.
   const oid = gitIn(trees.store.gitDir, 'rev-parse', `${trees.to}:z/file`).trim()
+  shell(
+    trees.store.gitDir,
+    'mv objects/pack packed; for pack in packed/*.pack; do git unpack-objects -q < $pack; done',
+  )
   fs.rmSync(path.join(trees.store.gitDir, 'objects', oid.slice(0, 2), oid.slice(2)))
   await expect(b.workspaces.apply(b.repo, trees)).rejects.toMatchObject({
     code: 'workspace_failed',

@@ -54,9 +54,11 @@ interface CreateOptions {
 export function bench(
   files: Record<string, string> = { 'a.txt': 'a\n' },
   init: string[] = [],
+  { overlay = false }: { overlay?: boolean } = {},
 ): Bench {
   const dir = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'openexec-workspace-')))
   onTestFinished(() => {
+    unmountAll(dir)
     spawnSync('chmod', ['-R', 'u+rwx', dir])
     spawnSync('rm', ['-rf', dir])
   }, 120_000)
@@ -69,7 +71,14 @@ export function bench(
   for (const [name, content] of Object.entries(files)) write(repo, name, content)
   git('add', '--all')
   git('commit', '--quiet', '--allow-empty', '--message', 'First')
-  const workspaces = createWorkspaces({ stateDir, searchPath: SEARCH_PATH, now: () => Date.now() })
+  const workspaces = createWorkspaces({
+    stateDir,
+    searchPath: SEARCH_PATH,
+    now: () => Date.now(),
+    ...(overlay && {
+      seeds: { entriesMin: 0, usable: async () => ({ usable: true, why: 'as the test wants it' }) },
+    }),
+  })
   const open: Bench['open'] = ({ ref, includeDirty = false } = {}) =>
     workspaces.openSource({ path: repo, ref, includeDirty, signal })
   return {
@@ -92,6 +101,17 @@ export function bench(
       })
     },
     snapshot: (workspace) => workspace.snapshot({ baseTree: workspace.baseTree, limits, signal }),
+  }
+}
+
+/** What a test left mounted would be emptied instead of removed. */
+function unmountAll(directory: string): void {
+  const table = fs.existsSync('/proc/self/mounts')
+    ? fs.readFileSync('/proc/self/mounts', 'utf8')
+    : ''
+  for (const line of table.split('\n').toReversed()) {
+    const point = line.split(' ')[1]
+    if (point?.startsWith(`${directory}/`) === true) spawnSync('umount', ['-l', point])
   }
 }
 
