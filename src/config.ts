@@ -44,6 +44,8 @@ export interface Config {
   router: { url: string | undefined; model: string | undefined }
   /** Where the hosts of network presets are named. */
   presets: PresetSources
+  /** The person's editor, with its arguments. */
+  editor: string | undefined
   /** Where programs such as git are looked for. */
   path: string
   /** Colour and live progress are for people at a terminal. */
@@ -99,6 +101,7 @@ export function readConfig(
       pypi: env['PIP_INDEX_URL'],
       go: env['GOPROXY'],
     }),
+    editor: filled(env['VISUAL']) ?? filled(env['EDITOR']),
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',
     ci: env['CI'] !== undefined && env['CI'] !== '' && env['CI'] !== 'false',

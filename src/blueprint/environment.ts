@@ -41,6 +41,8 @@ export interface EnvironmentDeps extends Omit<
   | 'plan'
   | 'policy'
   | 'policyHash'
+  | 'skills'
+  | 'mcp'
   | 'project'
   | 'tree'
   | 'sandboxes'
@@ -166,6 +168,8 @@ function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     plan,
     policy,
     policyHash,
+    skills: frozen.snapshot.skills ?? [],
+    mcp: frozen.snapshot.mcp ?? [],
     project,
     tree,
     sandboxes: touching(sandboxes, { tree, workspace }),

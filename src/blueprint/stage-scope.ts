@@ -3,6 +3,7 @@ import {
   type ActionContext,
   type ArtifactDraft,
   askPolicy,
+  editedResource,
   type GateRequest,
   type ProjectPlan,
   runCommandIn,
@@ -22,9 +23,11 @@ import {
   type JsonObject,
   type NewEvent,
   type NewId,
+  type PinnedServer,
   type PolicyDecision,
   type Run,
   type SandboxMode,
+  type Skill,
 } from '../schema/index.ts'
 import { type Db, listSteps, type State } from '../state/index.ts'
 import type { StageAttempt } from './engine.ts'
@@ -40,6 +43,8 @@ export interface StageDeps {
   startedAt: number
   policy: Policy
   policyHash: string
+  skills: readonly Skill[]
+  mcp: readonly PinnedServer[]
   project: ProjectPlan
   tree: RunTree
   sandboxes: RunSandboxes
@@ -81,6 +86,7 @@ export function createScope(
     mode,
     signal,
     sandbox,
+    serverSandbox: (wish) => deps.sandboxes.own({ ...wish, stage: stage.id }, signal),
     command: run.request.command,
     inputs: run.request.inputs,
     project: deps.project,
@@ -90,6 +96,7 @@ export function createScope(
     packs: deps.packs,
     policyHash: deps.policyHash,
     runCommand: commandRunner(deps, attempt, { signal, sandbox, append }),
+    commandFor: (argv) => editedCommand(deps, attempt, { argv, mode }),
     gate: async (request) => onlyOne(gateAll([request])),
     gateAll: async (requests) => gateAll(requests),
     mayRead: (path) =>
@@ -165,6 +172,22 @@ function gate(
     })),
     { runId: run.id, attempt: attempt.attempt, tree: attempt.baseTree },
   )
+}
+
+/** Asked for under the name of the one action whose command is the caller's. */
+function editedCommand(
+  { state, run, policyHash }: StageDeps,
+  { stage, baseTree: tree }: StageAttempt,
+  { argv, mode }: { argv: readonly string[]; mode: SandboxMode },
+): readonly string[] {
+  const resource = { kind: 'argv', argv: [...argv] } as const
+  const who = { capability: 'shell_exec', subject: 'run_command' } as const
+  const edited = editedResource(
+    state.db,
+    { ...who, resource, mode, stage: stage.id },
+    { policyHash, runId: run.id, tree },
+  )
+  return edited.kind === 'argv' ? edited.argv : argv
 }
 
 function onlyOne(decisions: readonly PolicyDecision[]): PolicyDecision {

@@ -21,7 +21,7 @@ import { Pool, type PoolDeps, type PoolOptions } from './pool.ts'
 import { type Probed, probeEngine } from './probe.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
-import type { Sandbox } from './sandbox.ts'
+import type { InteractiveSandbox } from './sandbox.ts'
 import {
   doubtSupervisorVolume,
   pruneSupervisorVolumes,
@@ -47,7 +47,7 @@ export interface Sandboxes {
    * `confinement_unsupported`, `image_not_found`, `workspace_failed`, `sandbox_failed`,
    * `engine_failed`, `engine_unavailable`, `cancelled`; nothing is left behind then.
    */
-  open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<Sandbox>
+  open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<InteractiveSandbox>
   /** A warm one that is as good, if the pool has it; with its slot it is the caller's from then on. */
   claim(wish: PoolWish, options: { signal: AbortSignal }): Promise<WarmSandbox | undefined>
   /** Removes what waits in the pool for too long. */
