@@ -36,7 +36,7 @@ const PACKAGE_OWNERS = {
   'simple-git': ['workspace'],
   hono: ['api', 'client', 'cli'],
   '@hono/node-server': ['api', 'cli'],
-  '@modelcontextprotocol/sdk': ['cli'],
+  '@modelcontextprotocol/sdk': ['cli', 'tools'],
   ws: ['api'],
   '@opentelemetry/api': ['events'],
   pino: ['api'],

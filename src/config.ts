@@ -46,6 +46,8 @@ export interface Config {
   router: { url: string | undefined; model: string | undefined }
   /** Where the hosts of network presets are named. */
   presets: PresetSources
+  /** The person's editor, with its arguments. */
+  editor: string | undefined
   /** Where programs such as git are looked for. */
   path: string
   /** A variable that a policy's secret names; read when a run begins. */
@@ -104,6 +106,7 @@ export function readConfig(
       pypi: env['PIP_INDEX_URL'],
       go: env['GOPROXY'],
     }),
+    editor: filled(env['VISUAL']) ?? filled(env['EDITOR']),
     path: env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     variable: (name) => env[name],
     colour: env['NO_COLOR'] === undefined && env['TERM'] !== 'dumb',

@@ -18,6 +18,7 @@ import {
   createCapacity,
   createService,
   firstTokenFile,
+  keepDeadlines,
   keepTidy,
   requestOfBody,
   type Retention,
@@ -127,7 +128,9 @@ async function serve(
   })
   const { signal } = stop
   const { sandboxes } = program
-  void keepTidy(opened.runtimeOf(DEFAULT_TENANT), { sandboxes, log, signal })
+  const runtime = opened.runtimeOf(DEFAULT_TENANT)
+  void keepTidy(runtime, { sandboxes, log, signal })
+  void keepDeadlines(runtime, { log, signal, now: () => Date.now() })
   return {
     url: server.url,
     tokenFile,

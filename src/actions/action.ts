@@ -20,7 +20,7 @@ import type {
 } from '../schema/index.ts'
 import type { Cache } from '../cache/index.ts'
 import type { ContextPacks } from '../context/index.ts'
-import type { Sandbox } from '../sandbox/index.ts'
+import type { InteractiveSandbox, Sandbox } from '../sandbox/index.ts'
 import type { ProjectPlan } from './project-plan.ts'
 
 /** What an action or tool asks before it acts; stage and mode are added by the gate. */
@@ -107,9 +107,17 @@ export interface ActionContext {
   policyHash: string
   /** Opened on first use, confined as this stage's mode says. */
   sandbox(): Promise<Sandbox>
+  /** One for a single program alone, with a network of its own; it goes with the stage. */
+  serverSandbox(wish: {
+    name: string
+    mode: SandboxMode
+    network: readonly string[]
+  }): Promise<InteractiveSandbox>
   /** Runs argv in the sandbox with its output spooled and both ends in the timeline. */
   runCommand(request: CommandRequest): Promise<CommandOutcome>
   gate(request: GateRequest): Promise<PolicyDecision>
+  /** The command that is to run in the place of `argv`: another one if a person has edited it. */
+  commandFor(argv: readonly string[]): readonly string[]
   /** What one effect needs, as a whole: approvals are used up only when all of it is allowed. */
   gateAll(requests: readonly GateRequest[]): Promise<PolicyDecision[]>
   /** Whether path rules let this file of the repository be read; asks nothing and records nothing. */

@@ -1,5 +1,5 @@
 /** What an agent stage needs and what comes of it; `agent.ts` runs it. */
-import type { ContextPack, NewEvent, Reason, Usage, Verdict } from '../schema/index.ts'
+import type { ContextPack, NewEvent, Reason, Skill, Usage, Verdict } from '../schema/index.ts'
 import type { Model, RetryPolicy } from '../model/index.ts'
 import { runCall, settleCall, type ToolContext } from '../tools/index.ts'
 import type { AgentLimits, Budget, Spend } from './budget.ts'
@@ -41,6 +41,8 @@ export interface AgentRequest {
   goal: string
   /** Added to the system text; empty for none. */
   instructions: string
+  /** What `load_skill` can show. */
+  skills: readonly Pick<Skill, 'name' | 'description'>[]
   contextPack: ContextPack | undefined
   /** Artifacts of earlier stages, as text. */
   inputs: readonly { name: string; text: string }[]

@@ -4,6 +4,7 @@
  * timeline is the same however fast each of them was.
  */
 import {
+  findTool,
   type PreparedCall,
   prepareCall,
   TOOLS,
@@ -19,10 +20,6 @@ import type { Budget, Exceeded, Reservation } from './budget.ts'
 const PARALLEL_MAX = 4
 /** Calls of one answer that are looked at. */
 const CALLS_MAX = 32
-
-const READS: ReadonlySet<string> = new Set(
-  TOOLS.filter((tool) => tool.effect === 'read').map((tool) => tool.name),
-)
 
 export interface ToolTurn {
   /** One for each call, in order; fewer when a bound was reached. */
@@ -40,7 +37,7 @@ export async function runToolTurn(
     deps.record(toolCallEvent(call, result))
     turn.done.push({ call, result })
   }
-  for (const group of groupsOf(calls.slice(0, CALLS_MAX))) {
+  for (const group of groupsOf(deps.tools, calls.slice(0, CALLS_MAX))) {
     const finished = turn.done.some(({ result }) => result.finish !== undefined)
     const [only] = group
     const refusal = only?.name === 'finish' ? finishRefusal(turn) : undefined
@@ -136,10 +133,10 @@ async function start(
 /** The most any tool may put out. */
 const OUTPUT_BYTES_MAX = Math.max(...TOOLS.map((tool) => tool.limits.outputBytesMax))
 
-function* groupsOf(calls: readonly ToolCall[]): Generator<ToolCall[]> {
+function* groupsOf(tools: ToolContext, calls: readonly ToolCall[]): Generator<ToolCall[]> {
   let reads: ToolCall[] = []
   for (const call of calls) {
-    if (READS.has(call.name)) {
+    if (findTool(tools, call.name)?.effect === 'read') {
       reads.push(call)
       if (reads.length < PARALLEL_MAX) continue
       yield reads

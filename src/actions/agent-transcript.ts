@@ -24,7 +24,7 @@ export function transcriptOf(
       model: model.model,
       price: model.price,
       toolset: tools.toolset.name,
-      tools: toolSpecs(tools.toolset),
+      tools: toolSpecs(tools),
       system,
     },
     ...messages.map((message) => ({ kind: 'message', ...message })),

@@ -133,7 +133,7 @@ function nextRequest({ request, tools, record }: StageDeps, talk: Conversation):
     stage: request.stage,
     system: talk.system,
     messages: [...view.messages],
-    tools: toolSpecs(tools.toolset),
+    tools: toolSpecs(tools),
     maxOutputTokens: request.maxOutputTokens,
   }
 }

@@ -14,7 +14,9 @@ import {
   type NewId,
   type PolicyDecision,
   type PolicyRequest,
+  Resource,
   type RunId,
+  type Sha256,
 } from '../schema/index.ts'
 import {
   type Approval,
@@ -78,7 +80,7 @@ export function askPolicy(
 interface Answer {
   ask: Ask
   decision: PolicyDecision
-  requestHash: string
+  requestHash: Sha256
   /** What a person is shown. */
   asked: JsonObject
   /** Approved and not used yet. */
@@ -91,7 +93,8 @@ function answer(deps: GateDeps, tx: Db, { ask, scope }: { ask: Ask; scope: GateS
   const decision = withWish(evaluate(deps.policy, ask.request), ask.approval)
   const { stage, subject, capability, resource } = ask.request
   const asked: JsonObject = { stage, subject, capability, resource, tree: scope.tree }
-  const requestHash = hashJson({ ...asked, run: scope.runId, policy: deps.policyHash })
+  const { runId: run } = scope
+  const requestHash = requestHashOf(asked, { run, policyHash: deps.policyHash })
   const base = { ask, asked, requestHash, approval: undefined, isOpen: false }
   if (decision.decision !== 'require_approval') return { ...base, decision }
   const found = findApproval(tx, { runId: scope.runId, requestHash })
@@ -113,6 +116,27 @@ function answer(deps: GateDeps, tx: Db, { ask, scope }: { ask: Ask; scope: GateS
     return { ...base, decision: { ...refused, reason: `Rejected by ${by}${why}` } }
   }
   return { ...base, decision, isOpen: found?.status === 'pending' && isValid }
+}
+
+/** What an approval is bound to. */
+export function requestHashOf(
+  asked: JsonObject,
+  { run, policyHash }: { run: RunId; policyHash: string },
+): Sha256 {
+  return hashJson({ ...asked, run, policy: policyHash })
+}
+
+/** What a person has put in the place of a resource; the resource itself where nobody has. */
+export function editedResource(
+  db: Db,
+  request: PolicyRequest,
+  { policyHash, runId, tree }: Pick<GateDeps, 'policyHash'> & Pick<GateScope, 'runId' | 'tree'>,
+): Resource {
+  const { stage, subject, capability, resource } = request
+  const asked = { stage, subject, capability, resource, tree }
+  const requestHash = requestHashOf(asked, { run: runId, policyHash })
+  const edited = findApproval(db, { runId, requestHash })?.request['edited']
+  return edited === undefined ? resource : Resource.parse(edited)
 }
 
 function withWish(decided: PolicyDecision, wish: Ask['approval']): PolicyDecision {

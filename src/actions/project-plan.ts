@@ -3,7 +3,7 @@
  * base commit shows. Decided once per run and from the base commit, so nothing a sandbox writes can
  * switch a check off; what was chosen, and why, is recorded.
  */
-import { OpenExecError, parseYaml, ProjectConfig } from '../schema/index.ts'
+import { type McpServer, OpenExecError, parseYaml, ProjectConfig } from '../schema/index.ts'
 import { detectCommands } from './detect-commands.ts'
 
 export interface ChosenCommand {
@@ -24,6 +24,8 @@ export interface ProjectPlan {
   image: string | undefined
   /** Image that fits what was detected. */
   suggestedImage: 'base' | 'node' | 'python'
+  /** MCP servers by name. */
+  mcp: Readonly<Record<string, McpServer>>
 }
 
 /** For runs that ask the repository for no command. */
@@ -34,6 +36,7 @@ export const NO_PROJECT: ProjectPlan = {
   junit: [],
   image: undefined,
   suggestedImage: 'base',
+  mcp: {},
 }
 
 /** Reads a file of the base commit as text; `undefined` when absent or no regular file. */
@@ -80,5 +83,6 @@ export async function planProject(read: ReadBaseFile): Promise<ProjectPlan> {
     junit,
     image: config.image,
     suggestedImage: detected.image,
+    mcp: config.mcp ?? {},
   }
 }

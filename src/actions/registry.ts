@@ -2,6 +2,7 @@ import { OpenExecError, type JsonValue } from '../schema/index.ts'
 import type { Action } from './action.ts'
 import { applyPatch } from './apply-patch.ts'
 import { buildContextPackAction } from './build-context-pack.ts'
+import { listMcpTools } from './list-mcp-tools.ts'
 import {
   commitChanges,
   generateDiffReport,
@@ -18,6 +19,7 @@ export const ACTIONS: ReadonlyMap<string, Action> = new Map(
     buildContextPackAction,
     commitChanges,
     generateDiffReport,
+    listMcpTools,
     prepareReviewBundle,
     runCommand,
     runLinters,

@@ -1,9 +1,7 @@
 import { z } from 'zod'
-import { OpenExecError } from '../schema/index.ts'
+import { Argv, OpenExecError } from '../schema/index.ts'
 import { type ActionContext, defineAction, saveJson } from './action.ts'
 import { judge, reportOf, runChosen } from './command-report.ts'
-
-const ARGV_BYTES_MAX = 131_072
 
 /** Any argv, inside the sandbox only. */
 export const runCommand = defineAction({
@@ -45,20 +43,15 @@ export const runCommand = defineAction({
 })
 
 function argvOf(context: ActionContext, fromBlueprint: readonly string[] | undefined): string[] {
-  const argv = [...(fromBlueprint ?? context.command ?? [])]
-  if (argv.length === 0)
+  const wanted = fromBlueprint ?? context.command ?? []
+  if (wanted.length === 0)
     throw new OpenExecError('bad_request', 'Cannot run a command: none is given', {
       hint: 'Write it after two dashes: openexec run -- npm test',
     })
-  if (argv.some((word) => word.includes('\0')))
-    throw new OpenExecError(
-      'bad_request',
-      'Cannot run a command: an argument holds a NUL character',
-    )
-  if (Buffer.byteLength(argv.join(' ')) > ARGV_BYTES_MAX)
-    throw new OpenExecError(
-      'bad_request',
-      `Cannot run a command: its arguments are longer than ${ARGV_BYTES_MAX} bytes`,
-    )
-  return argv
+  const argv = Argv.safeParse(context.commandFor(wanted))
+  if (argv.success) return argv.data
+  throw new OpenExecError(
+    'bad_request',
+    `Cannot run a command: ${argv.error.issues[0]?.message ?? 'it is refused'}`,
+  )
 }

@@ -13,10 +13,18 @@ import {
   SandboxId,
   type SandboxMode,
 } from '../schema/index.ts'
-import type { Gateway, RunSide, Sandbox, Sandboxes, SandboxSpec } from '../sandbox/index.ts'
-import { type Db, insertSandbox, keepSession, removeSandbox, type State } from '../state/index.ts'
-import { tracedEgress, tracedStart } from './trace-sandbox.ts'
+import type {
+  Gateway,
+  InteractiveSandbox,
+  RunSide,
+  Sandbox,
+  Sandboxes,
+  SandboxSpec,
+} from '../sandbox/index.ts'
+import { insertSandbox, removeSandbox, type Db, type State } from '../state/index.ts'
 import { refuseOtherImage } from './same-image.ts'
+import { tellOpened, tellRemoved } from './tell-sandbox.ts'
+import { tracedEgress, tracedStart } from './trace-sandbox.ts'
 import { createSandboxEgress, type SandboxEgress } from './sandbox-egress.ts'
 
 export interface RunSandboxesDeps {
@@ -66,14 +74,16 @@ interface SandboxWish {
 export interface RunSandboxes {
   /** Throws what `Sandboxes.open()` and `compileConfinement()` throw. */
   get(wish: SandboxWish, signal: AbortSignal): Promise<Sandbox>
+  /** One for this name alone, never shared and never warm. Throws as `get()` does. */
+  own(wish: SandboxWish & { name: string }, signal: AbortSignal): Promise<InteractiveSandbox>
   /** Removes all; the next `get()` opens a fresh one. */
   reset(): Promise<void>
 }
 
-interface Open {
+interface Open<Kind extends Sandbox = Sandbox> {
   id: SandboxId
   stage: string
-  sandbox: Sandbox
+  sandbox: Kind
   egress: SandboxEgress
 }
 
@@ -82,6 +92,7 @@ const EXPIRY_GRACE_MS = 3_600_000
 
 export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   const open = new Map<string, Promise<Open>>()
+  const owned = new Map<string, Promise<Open<InteractiveSandbox>>>()
   let { early } = deps
   const write = (events: readonly NewEvent[]) =>
     deps.state.transact((tx) => deps.append(tx, events))
@@ -103,13 +114,7 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   }
   return {
     async get(wish, signal) {
-      const { runtimes } = await deps.sandboxes.facts({ signal })
-      const confinement = compileConfinement(deps.policy, wish.mode, {
-        runtimes,
-        network: wish.network,
-        omitsDeniedPaths: true,
-      })
-      const digest = confinementDigest(confinement)
+      const { confinement, digest } = await confine(deps, wish, signal)
       const opening =
         open.get(digest) ??
         openOne(deps, { confinement, digest, wish, early: takeEarly(digest) }, signal)
@@ -123,11 +128,13 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
         throw error
       }
     },
+    own: (wish, signal) => ownOne(deps, { owned, wish }, signal),
     async reset() {
       const unused = early
       early = undefined
-      const all = await Promise.allSettled(open.values())
+      const all = await Promise.allSettled([...open.values(), ...owned.values()])
       open.clear()
+      owned.clear()
       const opened = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
       const started = deps.now()
       await Promise.allSettled(opened.map(({ egress }) => egress.end()))
@@ -143,6 +150,47 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   }
 }
 
+/** Beside those that stages share: another key, and never a warm one. */
+async function ownOne(
+  deps: RunSandboxesDeps,
+  {
+    owned,
+    wish: { name, ...wish },
+  }: {
+    owned: Map<string, Promise<Open<InteractiveSandbox>>>
+    wish: SandboxWish & { name: string }
+  },
+  signal: AbortSignal,
+): Promise<InteractiveSandbox> {
+  const { confinement, digest } = await confine(deps, wish, signal)
+  const key = `${digest} ${name}`
+  const opening =
+    owned.get(key) ?? openFresh(deps, { confinement, digest, wish, early: undefined }, signal)
+  owned.set(key, opening)
+  try {
+    const { egress, sandbox } = await opening
+    await egress.use(networkList(deps.policy, wish))
+    return sandbox
+  } catch (error) {
+    if (owned.get(key) === opening) owned.delete(key)
+    throw error
+  }
+}
+
+async function confine(
+  { sandboxes, policy }: RunSandboxesDeps,
+  { mode, network }: SandboxWish,
+  signal: AbortSignal,
+): Promise<Pick<Asked, 'confinement' | 'digest'>> {
+  const { runtimes } = await sandboxes.facts({ signal })
+  const confinement = compileConfinement(policy, mode, {
+    runtimes,
+    network,
+    omitsDeniedPaths: true,
+  })
+  return { confinement, digest: confinementDigest(confinement) }
+}
+
 interface Asked {
   confinement: Confinement
   digest: string
@@ -151,6 +199,24 @@ interface Asked {
 }
 
 async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal): Promise<Open> {
+  const { early } = asked
+  if (early === undefined) return await openFresh(deps, asked, signal)
+  return await openAs(deps, asked, () => early.open(signal))
+}
+
+async function openFresh(
+  deps: RunSandboxesDeps,
+  asked: Asked,
+  signal: AbortSignal,
+): Promise<Open<InteractiveSandbox>> {
+  return await openAs(deps, asked, (id) => openCold(deps, { id, asked }, signal))
+}
+
+async function openAs<Kind extends Sandbox>(
+  deps: RunSandboxesDeps,
+  asked: Asked,
+  bring: (id: SandboxId) => Promise<Kind>,
+): Promise<Open<Kind>> {
   const { early, wish } = asked
   const id = SandboxId.parse(early?.id ?? deps.newId('sbx'))
   const createdAt = deps.now()
@@ -158,12 +224,14 @@ async function openOne(deps: RunSandboxesDeps, asked: Asked, signal: AbortSignal
   const container = `openexec-${id}`
   // Written first: a container without a row is what a crash must never leave.
   insertSandbox(deps.state.db, { id, runId: deps.runId, container, createdAt, expiresAt })
-  let sandbox: Sandbox | undefined
+  let sandbox: Kind | undefined
   try {
-    sandbox = await (early?.open(signal) ?? openCold(deps, { id, asked }, signal))
+    sandbox = await bring(id)
     if (asked.confinement.workspace === 'read_write') early?.watchDisk(deps.measure)
-    refuseOtherImage(deps.imageId, sandbox)
-    await tellOpened(deps, { id, sandbox, asked, tookMs: deps.now() - createdAt })
+    refuseOtherImage(deps, sandbox)
+    const { stage, mode } = wish
+    const told = { id, sandbox, stage, mode, digest: asked.digest, warm: early?.warm ?? false }
+    await tellOpened(deps, { ...told, tookMs: deps.now() - createdAt })
     const write = tracedEgress((events) => deps.state.transact((tx) => deps.append(tx, events)))
     const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
     return { id, stage: wish.stage, sandbox, egress }
@@ -182,73 +250,11 @@ async function openCold(
   deps: RunSandboxesDeps,
   { id, asked: { confinement } }: { id: SandboxId; asked: Asked },
   signal: AbortSignal,
-): Promise<Sandbox> {
+): Promise<InteractiveSandbox> {
   const measure = confinement.workspace === 'read_write' ? deps.measure : undefined
   const mounts = deps.mounts(confinement)
   const spec = { ...deps.place, id, run: deps.runId, confinement, mounts, measure }
   return await tracedStart(spec, () => deps.sandboxes.open(spec, { signal }))
-}
-
-interface Opened {
-  id: SandboxId
-  sandbox: Sandbox
-  asked: Asked
-  tookMs: number
-}
-
-/** Recorded before any task code: what runs in a sandbox nobody can prove the confinement of is nothing. */
-async function tellOpened(deps: RunSandboxesDeps, opened: Opened): Promise<void> {
-  const { id, sandbox, asked, tookMs } = opened
-  const { receipt } = sandbox
-  const { stage, mode } = asked.wish
-  const bound = deps.policy.secrets.map(({ name, hosts }) => ({ name, hosts }))
-  const text = `${JSON.stringify(receipt, undefined, 2)}\n`
-  const blob = await deps.artifacts.put(Buffer.from(text))
-  const missing = receipt.items.filter(({ status }) => status === 'missing')
-  const session = deps.sandboxes.sessionOf(id)
-  deps.state.transact((tx) => {
-    if (session !== undefined) keepSession(tx, id, { session, digest: asked.digest, stage })
-    const about = { name: 'receipt', type: 'receipt', mediaType: 'application/json' } as const
-    deps.artifacts.record(tx, { runId: deps.runId, ...about, blob })
-    deps.append(tx, [
-      {
-        type: 'sandbox_started',
-        stage,
-        payload: { mode, confinement: asked.digest, image: receipt.image.name },
-        volatile: {
-          sandbox: id,
-          image_id: receipt.image.id,
-          took_ms: tookMs,
-          warm: asked.early?.warm ?? false,
-        },
-      },
-      {
-        type: 'sandbox_receipt',
-        stage,
-        payload: {
-          complete: receipt.complete,
-          degraded: receipt.degraded,
-          missing: missing.map(({ guarantee }) => guarantee),
-          // What the gateway attaches, and where; names alone.
-          ...(bound.length > 0 && { secrets: bound }),
-        },
-        volatile: {
-          sandbox: id,
-          sha256: blob.sha256,
-          engine: receipt.engine.version,
-          runtime: receipt.engine.runtime,
-        },
-      },
-    ])
-  })
-}
-
-function tellRemoved(deps: RunSandboxesDeps, { id, stage }: Open, tookMs: number): void {
-  const volatile = { sandbox: id, took_ms: tookMs }
-  deps.state.transact((tx) => {
-    removeSandbox(tx, id)
-    deps.append(tx, [{ type: 'sandbox_removed', stage, payload: {}, volatile }])
-  })
 }
 
 function notRemoved(cause: unknown): OpenExecError {

@@ -1,8 +1,11 @@
-import { OpenExecError } from '../schema/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
+import { OpenExecError } from '../schema/index.ts'
 
 /** A name can come to mean another image between two starts; the run's snapshot says which it is. */
-export function refuseOtherImage(imageId: string, { receipt }: Sandbox): void {
+export function refuseOtherImage(
+  { imageId }: { imageId: string },
+  { receipt }: Pick<Sandbox, 'receipt'>,
+): void {
   const { name, id } = receipt.image
   if (id === imageId) return
   throw new OpenExecError(

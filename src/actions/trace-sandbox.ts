@@ -1,12 +1,12 @@
 /** What a sandbox does, as spans. */
 import { traced, tracedLater, traceOver } from '../events/index.ts'
-import type { Sandbox, SandboxSpec } from '../sandbox/index.ts'
+import type { SandboxSpec } from '../sandbox/index.ts'
 import type { NewEvent } from '../schema/index.ts'
 
-export async function tracedStart(
+export async function tracedStart<Kind>(
   { id, confinement }: Pick<SandboxSpec, 'id' | 'confinement'>,
-  start: () => Promise<Sandbox>,
-): Promise<Sandbox> {
+  start: () => Promise<Kind>,
+): Promise<Kind> {
   const facts = { 'openexec.sandbox.id': id, 'openexec.sandbox.mode': confinement.mode }
   return await traced({ name: 'sandbox start', facts, partOf: 'here' }, start)
 }

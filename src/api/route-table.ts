@@ -125,7 +125,7 @@ export const ROUTES: readonly RouteRow[] = [
   row('POST /v1/runs/:id/decide', 'approve', 'Allow or refuse what a run asks for', {
     body: Decision,
     schema: Run,
-    refusals: ['not_found', 'conflict'],
+    refusals: ['not_found', 'conflict', 'policy_denied'],
   }),
   row('GET /v1/runs/:id/result', 'runs:read', 'How it ended', {
     schema: RunResult,

@@ -49,6 +49,8 @@ type OwnToRun =
   | 'plan'
   | 'policy'
   | 'policyHash'
+  | 'skills'
+  | 'mcp'
   | 'project'
   | 'tree'
   | 'sandboxes'
@@ -179,6 +181,8 @@ export function assemble(deps: EnvironmentDeps, opened: Opened): Environment {
     plan,
     policy,
     policyHash,
+    skills: frozen.snapshot.skills ?? [],
+    mcp: frozen.snapshot.mcp ?? [],
     project,
     tree,
     redactor: deps.redactors.of(run.id),

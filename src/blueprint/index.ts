@@ -8,7 +8,7 @@ export { createEngine, type Engine, type ExecutionSignal } from './engine.ts'
 export { endOfError, type RunEnd } from './outcome.ts'
 export type { EnvironmentDeps } from './environment.ts'
 export { committedPolicy, POLICY_FILE, policyFrom } from './policy-file.ts'
-export { loadFrozenRun, PLAN_ARTIFACT, SNAPSHOT_ARTIFACT } from './frozen-run.ts'
+export { type FrozenRun, loadFrozenRun, PLAN_ARTIFACT, SNAPSHOT_ARTIFACT } from './frozen-run.ts'
 export { loadRun } from './load-run.ts'
 
 export { isNotedAhead } from './ahead-note.ts'

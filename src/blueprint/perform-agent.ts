@@ -7,10 +7,20 @@ import {
   type AgentResult,
   REAL_CALLS,
   runAgentStage,
+  serverMode,
+  startServer,
 } from '../actions/index.ts'
-import { DEFAULT_RETRY, seededRandom } from '../model/index.ts'
-import { ContextPack, type Verdict } from '../schema/index.ts'
-import { type ActionOutcome, findToolset, type ToolContext } from '../tools/index.ts'
+import { DEFAULT_RETRY, type Model, seededRandom } from '../model/index.ts'
+import { ContextPack, type PinnedServer, type Skill, type Verdict } from '../schema/index.ts'
+import {
+  type ActionOutcome,
+  createMcpTools,
+  findToolset,
+  loadSkillTool,
+  type Tool,
+  type ToolContext,
+} from '../tools/index.ts'
+import { allowedServers } from './mcp-servers.ts'
 import { verdictOf } from './outcome.ts'
 import { type AgentOutcome, recordedAction } from './recorded-action.ts'
 import type { AgentPlanStage } from './plan.ts'
@@ -24,13 +34,31 @@ export async function performAgent(
   scope: StageScope,
   stage: AgentPlanStage,
 ): Promise<AgentOutcome> {
-  const { deps, context, attempt } = scope
+  const { deps, context } = scope
   const model = await deps.model()
+  const mcp = createMcpTools(
+    allowedServers(deps.mcp, { ...deps, mode: context.mode, stage: stage.id }),
+    (server, signal) => startServer(server.server, () => serverSandbox(context, server), signal),
+  )
+  try {
+    const extras = [...skillTools(deps.skills, skillReader(context)), ...mcp.tools]
+    return await runStage(scope, stage, { model, extras })
+  } finally {
+    await mcp.close()
+  }
+}
+
+async function runStage(
+  scope: StageScope,
+  stage: AgentPlanStage,
+  { model, extras }: { model: Model; extras: readonly Tool[] },
+): Promise<AgentOutcome> {
+  const { deps, context, attempt } = scope
   const result = await runAgentStage(
     {
       model,
       calls: REAL_CALLS,
-      tools: toolContext(scope, stage),
+      tools: toolContext(scope, stage, extras),
       record: context.record,
       saveTranscript: async (name, content) =>
         await context.saveArtifact({
@@ -57,6 +85,7 @@ export async function performAgent(
       task: context.task,
       goal: stage.goal,
       instructions: '',
+      skills: deps.skills,
       contextPack: await contextPack(context, stage),
       inputs: await inputTexts(context, stage),
       limits: stage.limits,
@@ -113,11 +142,16 @@ async function savePatch(context: ActionContext): Promise<{ name: string; artifa
   return { name: artifact.name, artifact_id: artifact.id }
 }
 
-function toolContext(scope: StageScope, stage: AgentPlanStage): ToolContext {
+function toolContext(
+  scope: StageScope,
+  stage: AgentPlanStage,
+  extras: readonly Tool[],
+): ToolContext {
   const { context, deps } = scope
   const { tree } = context
   return {
     toolset: findToolset(stage.toolset),
+    extras,
     sandbox: lazySandbox(context),
     gate: context.gate,
     mayRead: context.mayRead,
@@ -138,6 +172,24 @@ function toolContext(scope: StageScope, stage: AgentPlanStage): ToolContext {
     signal: context.signal,
     now: () => performance.now(),
   }
+}
+
+/** A run without skills has no tool for them. */
+export function skillTools(
+  skills: readonly Skill[],
+  readFile: Parameters<typeof loadSkillTool>[1],
+): Tool[] {
+  return skills.length === 0 ? [] : [loadSkillTool(skills, readFile)]
+}
+
+/** Of the base commit, whatever the workspace holds by now. */
+function skillReader({ tree }: ActionContext): Parameters<typeof loadSkillTool>[1] {
+  return ({ oid }, maxBytes) => tree.readBlob(oid, maxBytes)
+}
+
+async function serverSandbox(context: ActionContext, { name, server }: PinnedServer) {
+  const { network = [] } = server
+  return await context.serverSandbox({ name, mode: serverMode(server, context.mode), network })
 }
 
 const TOOL_ARTIFACT_BYTES_MAX = 64 * 1024 * 1024

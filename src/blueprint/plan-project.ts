@@ -6,7 +6,12 @@ import type { Plan } from './plan.ts'
 
 /** An agent may run them by name. */
 export function needsProject({ stages }: Plan): boolean {
-  return stages.some((stage) => stage.type === 'agent' || PROJECT_ACTIONS.includes(stage.action))
+  return stages.some(
+    (stage) =>
+      stage.type === 'agent' ||
+      PROJECT_ACTIONS.includes(stage.action) ||
+      stage.action === 'list_mcp_tools',
+  )
 }
 
 const BASE_TEXT_BYTES_MAX = 262_144

@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { NO_PROJECT } from '../actions/index.ts'
 import {
   compileConfinement,
   expandPresets,
@@ -37,7 +36,7 @@ import { committedPolicy, POLICY_FILE, policyFrom } from './policy-file.ts'
 import { refuseValues } from './refuse-values.ts'
 import { type SecretSources, secretValues } from './secret-values.ts'
 import { describePrices, describeTools } from './program-facts.ts'
-import { projectOf } from './project-of.ts'
+import { baseNotices, NOTHING_READ, readBase } from './read-base.ts'
 import { modelNotices, sourceNotices } from './run-notices.ts'
 import { sourceOf } from './run-source.ts'
 
@@ -92,7 +91,9 @@ export async function prepareRun(
     return {
       ...frozen,
       head,
-      notices: [...notices, ...modelNotices(model, frozen.plan)].map((text) => plainText(text)),
+      notices: [...notices, ...modelNotices(model, frozen.plan), ...frozen.notices].map((text) =>
+        plainText(text),
+      ),
     }
   } catch (error) {
     await head?.abandon()
@@ -136,12 +137,12 @@ async function freeze(
   }: Pick<PreparedRun, 'source' | 'policy' | 'plan'> &
     Pick<Asked, 'known'> & { model: ModelChoice | undefined },
   signal: AbortSignal,
-): Promise<Omit<PreparedRun, 'head' | 'notices'>> {
-  const project =
+): Promise<Omit<PreparedRun, 'head'>> {
+  const base =
     known === undefined || needsProject(plan)
-      ? await projectOf(deps.workspaces, source, signal)
-      : NO_PROJECT
-  const fitting = project.image ?? project.suggestedImage
+      ? await readBase(deps, { source, plan, policy }, signal)
+      : NOTHING_READ
+  const fitting = base.project.image ?? base.project.suggestedImage
   const image = await (known ?? deps.sandboxes.image(fitting, { signal }))
   const { snapshot, hash } = policySnapshot({
     policy,
@@ -149,6 +150,8 @@ async function freeze(
     prices: describePrices(),
     image: { name: image.name, id: image.id },
     model,
+    skills: base.skills.skills,
+    mcp: base.mcp.servers,
   })
   return {
     source,
@@ -158,6 +161,7 @@ async function freeze(
     snapshot,
     image: snapshot.image,
     wallMs: Math.min(policy.limits.wall, plan.limits.max_wall),
+    notices: baseNotices(base),
   }
 }
 

@@ -13,8 +13,10 @@ import {
 } from '../actions/index.ts'
 import { DEFAULT_RETRY, DEFAULT_WINDOW, seededRandom } from '../model/index.ts'
 import type { Event, NewEvent } from '../schema/index.ts'
+import { createMcpTools, type Tool } from '../tools/index.ts'
 import type { FrozenRun } from './frozen-run.ts'
-import { contextPack, inputTexts } from './perform-agent.ts'
+import { allowedServers } from './mcp-servers.ts'
+import { contextPack, inputTexts, skillTools } from './perform-agent.ts'
 import type { AgentPlanStage } from './plan.ts'
 import {
   messagesOf,
@@ -47,18 +49,34 @@ export interface ReplayedAgent {
   transcript: Uint8Array | undefined
 }
 
+/** The same tools as then, from what was frozen; none of them is ever executed. */
+function recordedExtras({ snapshot, policy }: FrozenRun, stage: AgentPlanStage): Tool[] {
+  const unreachable = (): never => {
+    throw new Error('A replay reached for the world')
+  }
+  const mode = stage.sandbox ?? policy.sandbox
+  const servers = allowedServers(snapshot.mcp ?? [], { policy, mode, stage: stage.id })
+  const { tools } = createMcpTools(servers, unreachable)
+  return [...skillTools(snapshot.skills ?? [], unreachable), ...tools]
+}
+
 export async function replayAgent(record: AgentRecord): Promise<ReplayedAgent> {
   const { stage, attempt, frozen } = record
   const events: NewEvent[] = []
   const saved: { transcript: Uint8Array | undefined } = { transcript: undefined }
   const talk = messagesOf(record.transcript)
   const now = () => 0
+  const { skills = [] } = frozen.snapshot
   const window = frozen.snapshot.model ?? DEFAULT_WINDOW
   const result = await runAgentStage(
     {
       model: recordedModel(record, talk),
       calls: recordedCalls(record, talk),
-      tools: recordedTools({ toolset: stage.toolset, events: record.events }),
+      tools: recordedTools({
+        toolset: stage.toolset,
+        extras: recordedExtras(frozen, stage),
+        events: record.events,
+      }),
       record: (event) => events.push(event),
       async saveTranscript(_name, bytes) {
         saved.transcript = bytes
@@ -82,6 +100,7 @@ export async function replayAgent(record: AgentRecord): Promise<ReplayedAgent> {
       task: record.task,
       goal: stage.goal,
       instructions: '',
+      skills,
       contextPack: await contextPack(record, stage),
       inputs: await inputTexts(record, stage),
       limits: stage.limits,

@@ -17,7 +17,13 @@ import {
   StopReason,
   Usage,
 } from '../schema/index.ts'
-import { findToolset, type RunCall, type ToolContext, type ToolResult } from '../tools/index.ts'
+import {
+  findToolset,
+  type RunCall,
+  type Tool,
+  type ToolContext,
+  type ToolResult,
+} from '../tools/index.ts'
 import type { FrozenRun } from './frozen-run.ts'
 
 /** The record holds no more. */
@@ -174,9 +180,11 @@ const Checked = PolicyDecision.extend({ subject: z.string(), resource: z.unknown
 /** Only the gate is asked; whatever else a tool would use is not reached. */
 export function recordedTools({
   toolset,
+  extras,
   events,
 }: {
   toolset: string
+  extras: readonly Tool[]
   events: readonly Event[]
 }): ToolContext {
   const decisions = events
@@ -188,6 +196,7 @@ export function recordedTools({
   const sandbox = new Proxy({}, { get: unreachable })
   return {
     toolset: findToolset(toolset),
+    extras,
     // Every member refuses.
     sandbox: sandbox as ToolContext['sandbox'],
     async gate({ capability, subject, resource }) {

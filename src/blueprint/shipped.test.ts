@@ -11,13 +11,14 @@ const shippedDir = join(import.meta.dirname, '../../blueprints')
 const catalog = { shippedDir, cwd: '/', registry: testRegistry }
 const AGENT_BLUEPRINTS = ['backend_bugfix', 'debug_ci_failure', 'scoped_code_change']
 
-test('listBlueprints() gives the five that ship, each named as its file', () => {
+test('listBlueprints() gives those that ship, each named as its file', () => {
   const names = listBlueprints(catalog).map(({ plan }) => plan.name)
   expect(names).toEqual([
     'backend_bugfix',
     'check',
     'command',
     'debug_ci_failure',
+    'mcp_tools',
     'scoped_code_change',
   ])
   for (const name of names) expect(findBlueprint(name, catalog).plan.name).toBe(name)

@@ -3,6 +3,7 @@ import {
   type ActionContext,
   type ArtifactDraft,
   askPolicy,
+  editedResource,
   findAction,
   type GateRequest,
   type ProjectPlan,
@@ -23,9 +24,11 @@ import {
   type JsonObject,
   type NewEvent,
   type NewId,
+  type PinnedServer,
   type PolicyDecision,
   type Run,
   type SandboxMode,
+  type Skill,
 } from '../schema/index.ts'
 import { type Db, listSteps, type State } from '../state/index.ts'
 import type { StageAttempt } from './engine.ts'
@@ -42,6 +45,8 @@ export interface StageDeps {
   startedAt: number
   policy: Policy
   policyHash: string
+  skills: readonly Skill[]
+  mcp: readonly PinnedServer[]
   project: ProjectPlan
   tree: RunTree
   sandboxes: RunSandboxes
@@ -85,6 +90,7 @@ export function createScope(
     signal,
     goesOn: attempt.goesOnSince !== undefined,
     sandbox,
+    serverSandbox: (wish) => deps.sandboxes.own({ ...wish, stage: stage.id }, signal),
     command: run.request.command,
     inputs: run.request.inputs,
     project: deps.project,
@@ -94,6 +100,7 @@ export function createScope(
     packs: deps.packs,
     policyHash: deps.policyHash,
     runCommand: commandRunner(deps, attempt, { signal, sandbox, append }),
+    commandFor: (argv) => editedCommand(deps, attempt, { argv, mode }),
     gate: async (request) => onlyOne(gateAll([request])),
     gateAll: async (requests) => gateAll(requests),
     mayRead: (path) =>
@@ -171,6 +178,22 @@ function gate(
     })),
     { runId: run.id, attempt: attempt.attempt, tree: attempt.baseTree },
   )
+}
+
+/** Asked for under the name of the one action whose command is the caller's. */
+function editedCommand(
+  { state, run, policyHash }: StageDeps,
+  { stage, baseTree: tree }: StageAttempt,
+  { argv, mode }: { argv: readonly string[]; mode: SandboxMode },
+): readonly string[] {
+  const resource = { kind: 'argv', argv: [...argv] } as const
+  const who = { capability: 'shell_exec', subject: 'run_command' } as const
+  const edited = editedResource(
+    state.db,
+    { ...who, resource, mode, stage: stage.id },
+    { policyHash, runId: run.id, tree },
+  )
+  return edited.kind === 'argv' ? edited.argv : argv
 }
 
 function onlyOne(decisions: readonly PolicyDecision[]): PolicyDecision {

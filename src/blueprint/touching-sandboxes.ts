@@ -13,6 +13,12 @@ export function touching(
       await workspace.fill()
       return sandbox
     },
+    async own(wish, signal) {
+      tree.touch()
+      const sandbox = await sandboxes.own(wish, signal)
+      await workspace.fill()
+      return sandbox
+    },
     reset: () => sandboxes.reset(),
   }
 }

@@ -19,6 +19,8 @@ export interface Io {
   lines(): AsyncIterable<string>
   /** Throws `bad_request` when it cannot be read or is larger. */
   readFile(path: string, maxBytes: number): Promise<Uint8Array>
+  /** What a person made of `text` in an editor. Throws `bad_request` when nothing was changed. */
+  edit(editor: string | undefined, given: { name: string; text: string }): Promise<string>
   /** Throws `bad_request` when it cannot be written. */
   writeFile(path: string, content: Uint8Array): Promise<void>
 }

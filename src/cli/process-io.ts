@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Config } from '../config.ts'
 import { OpenExecError } from '../schema/index.ts'
 import type { Io } from './io.ts'
+import { openEditor } from './open-editor.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const EXIT_OF = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -39,6 +40,7 @@ export function openProcessIo(config: Config): { io: Io; close(): Promise<void> 
     signal: stop.signal,
     readerIsGone: () => readerIsGone,
     lines: () => createInterface({ input: process.stdin, signal: stop.signal }),
+    edit: openEditor,
     readFile: readUserFile,
     writeFile: writeUserFile,
   }

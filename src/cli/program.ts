@@ -5,6 +5,7 @@ import { OpenExecError } from '../schema/index.ts'
 import type { CommandContext } from './command-context.ts'
 import { registerAudit } from './commands/audit.ts'
 import { registerCatalog } from './commands/catalog.ts'
+import { registerCompare } from './commands/compare.ts'
 import { registerContext } from './commands/context.ts'
 import { registerControl } from './commands/control.ts'
 import { registerMaintain } from './commands/maintain.ts'
@@ -63,6 +64,7 @@ export function createProgram(context: CommandContext): Command {
   registerTimeline(program, context)
   registerResults(program, context)
   registerAudit(program, context)
+  registerCompare(program, context)
   registerControl(program, context)
   registerContext(program, context)
   registerRoute(program, context)

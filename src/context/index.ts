@@ -1,5 +1,6 @@
 export { type ContextPacks, createContextPacks } from './build-pack.ts'
 export { CHURN_COMMITS } from './churn.ts'
+export { findSkills, type FoundSkills } from './find-skills.ts'
 export { FILE_BYTES_MAX } from './index-tree.ts'
 export type { PackExtra } from './pack.ts'
 export { createPlainWords } from './plain-words.ts'

@@ -46,13 +46,21 @@ function usd([input, output, cacheRead, write5m = input, write1h = write5m]: rea
   }
 }
 
+// Opus and `sonnet-4-0`: the provider's own price page, in copies seen in November 2026. Sonnet 4.5 and
+// Haiku 4.5: as several price lists of others repeat them.
 const ANTHROPIC = {
   'claude-haiku-4-5': usd([1, 5, 0.1, 1.25, 2]),
   'claude-opus-4-1': usd([15, 75, 1.5, 18.75, 30]),
   'claude-opus-4-5': usd([5, 25, 0.5, 6.25, 10]),
+  'claude-opus-4-6': usd([5, 25, 0.5, 6.25, 10]),
+  'claude-opus-4-7': usd([5, 25, 0.5, 6.25, 10]),
+  'claude-opus-4-8': usd([5, 25, 0.5, 6.25, 10]),
+  'claude-opus-5': usd([5, 25, 0.5, 6.25, 10]),
   'claude-sonnet-4-0': usd([3, 15, 0.3, 3.75, 6]),
   'claude-sonnet-4-5': usd([3, 15, 0.3, 3.75, 6]),
 }
+// As price lists of others repeated them in 2026; the provider's own page could not be looked at. Of
+// gpt-5-nano, o3 and o4-mini not even that was found to agree: they are as in version 2.
 const OPENAI = {
   'gpt-4.1': usd([2, 8, 0.5]),
   'gpt-4.1-mini': usd([0.4, 1.6, 0.1]),
@@ -70,7 +78,7 @@ const OPENAI = {
  * another price, gets it from its user's configuration.
  */
 export const PRICE_TABLE: PriceTable = {
-  version: '2',
+  version: '3',
   prices: {
     'scripted/*': FREE,
     ...prefixed('anthropic', ANTHROPIC),

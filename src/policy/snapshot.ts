@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { hashJson, JsonValue, ModelChoice } from '../schema/index.ts'
+import { hashJson, JsonValue, ModelChoice, PinnedServer, Skill } from '../schema/index.ts'
 import { Policy } from './policy.ts'
 
 /** Everything a run's decisions depend on, frozen when it begins. */
@@ -13,6 +13,10 @@ export const PolicySnapshot = z.strictObject({
   image: z.strictObject({ name: z.string(), id: z.string() }),
   /** Of agent stages; absent where no model was found, or a script is played. */
   model: ModelChoice.optional(),
+  /** What `load_skill` can show; absent where there is none. */
+  skills: z.array(Skill).optional(),
+  /** MCP servers with the pins of their tools; absent where there is none. */
+  mcp: z.array(PinnedServer).optional(),
 })
 export type PolicySnapshot = z.infer<typeof PolicySnapshot>
 
@@ -22,6 +26,8 @@ export interface PolicySnapshotParts {
   prices: JsonValue
   image: { name: string; id: string }
   model?: ModelChoice | undefined
+  skills?: readonly Skill[]
+  mcp?: readonly PinnedServer[]
 }
 
 /**
@@ -32,8 +38,14 @@ export function policySnapshot(parts: PolicySnapshotParts): {
   snapshot: PolicySnapshot
   hash: string
 } {
-  const { model, ...rest } = parts
-  const whole = { version: 1, ...rest, ...(model !== undefined && { model }) }
+  const { model, skills = [], mcp = [], ...rest } = parts
+  const whole = {
+    version: 1,
+    ...rest,
+    ...(model !== undefined && { model }),
+    ...(skills.length > 0 && { skills }),
+    ...(mcp.length > 0 && { mcp }),
+  }
   const snapshot = PolicySnapshot.parse(structuredClone(whole))
   return { snapshot, hash: hashJson(snapshot) }
 }

@@ -36,6 +36,7 @@ import { auditRun, replayOf } from './audit.ts'
 import type { BringSource } from './bring-source.ts'
 import { cancelRun } from './cancel.ts'
 import { decideRun } from './decide.ts'
+import { expireApprovals } from './expire-approvals.ts'
 import { executeRun, hasEnded, resumableRun } from './execute.ts'
 import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { forkRuns } from './fork.ts'
@@ -81,6 +82,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   const { state, timeline, artifacts, failures } = deps
   const { db } = state
   pauseInterrupted(deps)
+  expireApprovals(deps)
   const abandoned = createAbandonedCheck(deps, failures)
   const run = (request: RunRequest, signal: AbortSignal, origin?: Origin) =>
     submit(deps, { request, place: undefined, origin }, signal)
@@ -124,7 +126,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     audit: (id) => auditRun(deps, id),
     replay: (id) => replayOf(deps, id),
     cancel: async (id) => cancelRun(deps, id),
-    decide: async (id, decision) => decideRun(deps, id, decision),
+    expire: () => expireApprovals(deps),
+    decide: (id, decision) => decideRun(deps, id, decision),
     recover: ({ signal }) => recoverRuns(deps, signal),
     gc: (options) => collectGarbage(deps, options),
   })

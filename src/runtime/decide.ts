@@ -1,43 +1,81 @@
 import { shortResource } from '../actions/index.ts'
-import { type JsonObject, OpenExecError, Resource, type RunId } from '../schema/index.ts'
-import { type Approval, decideApproval, getRun, listApprovals } from '../state/index.ts'
+import {
+  ApprovalId,
+  type JsonObject,
+  OpenExecError,
+  Resource,
+  type Run,
+  type RunId,
+} from '../schema/index.ts'
+import {
+  type Approval,
+  decideApproval,
+  getRun,
+  listApprovals,
+  replaceApproval,
+} from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
+import { editRequest, frozenFor } from './edit-request.ts'
 import { hasEnded } from './execute.ts'
 import type { ApprovalDecision } from './runtime.ts'
 
 /**
  * Records a person's word on what a run asks for. The run goes on when it is resumed. Throws
- * `conflict` for a run that has ended and for a request that has expired.
+ * `conflict` for a run that has ended and for a request that has expired, `policy_denied` for an edit
+ * that policy blocks.
  */
-export function decideRun(deps: RuntimeDeps, id: RunId, decision: ApprovalDecision): void {
+export async function decideRun(
+  deps: RuntimeDeps,
+  id: RunId,
+  decision: ApprovalDecision,
+): Promise<void> {
   const { state, timeline, now } = deps
-  state.transact((tx) => {
-    const run = getRun(tx, id)
-    if (hasEnded(run))
-      throw new OpenExecError(
-        'conflict',
-        `Cannot decide for run "${id}": it has ended (${run.status})`,
-      )
-    const pending = listApprovals(tx, id).filter(({ status }) => status === 'pending')
-    const {
-      id: approval,
-      stage,
-      requestHash,
-      request,
-    } = chosen(pending, id, {
-      prefix: decision.approval,
-      now: now(),
+  const { edit, approve, reason } = decision
+  if (edit !== undefined && !approve)
+    throw new OpenExecError('bad_request', 'Cannot edit what is refused', {
+      hint: 'Approve with an edit, or reject without one',
     })
-    const { approve, reason } = decision
+  const frozen = edit && (await frozenFor(deps, getRun(state.db, id)))
+  state.transact((tx) => {
+    refuseEnded(getRun(tx, id))
+    const pending = listApprovals(tx, id).filter(({ status }) => status === 'pending')
+    const asked = chosen(pending, id, { prefix: decision.approval, now: now() })
+    const { id: approval, stage, requestHash, request } = asked
     const vote = approve ? ('approved' as const) : ('rejected' as const)
-    decideApproval(tx, approval, { decision: vote, reason, by: 'operator', now: now() })
+    const by = 'operator'
+    const edited = edit && frozen && editRequest(id, asked, { edit, frozen })
+    decideApproval(tx, approval, { decision: vote, reason, by, now: now() })
+    if (edited !== undefined)
+      replaceApproval(tx, asked, {
+        ...edited,
+        id: ApprovalId.parse(deps.newId('appr')),
+        vote: { reason, by, now: now() },
+      })
     timeline.append(tx, id, {
       type: 'approval_decided',
       stage,
-      payload: { decision: vote, reason: reason ?? null, request: shortRequest(request) },
-      volatile: { approval, request_hash: requestHash },
+      payload: {
+        decision: vote,
+        reason: reason ?? null,
+        request: shortRequest(request),
+        ...(edited !== undefined && { edited: shortRequest(edited.asked), edited_by: by }),
+      },
+      volatile: {
+        approval,
+        request_hash: requestHash,
+        ...(edited !== undefined && { edited_request_hash: edited.requestHash }),
+      },
     })
   })
+}
+
+function refuseEnded(run: Run): void {
+  if (!hasEnded(run)) return
+  const why = run.reason === 'approval_expired' ? ': nobody answered in time' : ''
+  throw new OpenExecError(
+    'conflict',
+    `Cannot decide for run "${run.id}": it has ended (${run.status})${why}`,
+  )
 }
 
 function chosen(

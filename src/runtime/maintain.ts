@@ -1,7 +1,7 @@
 /** What is done about processes that died, and about runs nobody needs any more. */
 import { join } from 'node:path'
 import { removeRunDirectory } from '../artifacts/index.ts'
-import { endIdleRun, findCutAttempt, isNotedAhead, pauseIdleRun } from '../blueprint/index.ts'
+import { findCutAttempt, isNotedAhead, pauseIdleRun } from '../blueprint/index.ts'
 import { OpenExecError, type Run, RunId } from '../schema/index.ts'
 import { ownerState, processOwner, sweepPoolSlots } from '../sandbox/index.ts'
 import {
@@ -9,7 +9,6 @@ import {
   claimRun,
   deleteRun,
   getRun,
-  listApprovals,
   listRuns,
   listSandboxes,
   listUnfinishedRuns,
@@ -19,6 +18,7 @@ import {
 import type { RuntimeDeps } from './create-runtime.ts'
 import { DIRECT_DIRECTORY } from './direct.ts'
 import { isExecutedHere } from './execute.ts'
+import { expireApprovals } from './expire-approvals.ts'
 import { chooseOldRuns } from './old-runs.ts'
 import type { GcOptions, GcReport, RecoveryReport } from './runtime.ts'
 import { removeUnusedDocuments } from './unused-documents.ts'
@@ -105,8 +105,7 @@ function runOf({ state }: RuntimeDeps, sandbox: string): RunId | undefined {
 
 export async function collectGarbage(deps: RuntimeDeps, options: GcOptions): Promise<GcReport> {
   const { state, artifacts, root, now } = deps
-  const before = now() - options.olderThanMs
-  expireWaiting(deps, before)
+  expireApprovals(deps)
   const removed: RunId[] = []
   const bytes = options.maxBytes === undefined ? undefined : bytesOfRuns(state.db)
   const bytesOf = ({ id }: Run) => bytes?.get(id) ?? 0
@@ -168,21 +167,4 @@ async function pruneObjects(deps: RuntimeDeps, signal: AbortSignal): Promise<voi
     }
   }
   await deps.workspaces.pruneKept(inUse, signal)
-}
-
-/** A run whose requests nobody answered in time does not wait for ever. */
-function expireWaiting(deps: RuntimeDeps, before: number): void {
-  const { state, now } = deps
-  const detail = 'Nobody answered in time'
-  const end = { status: 'failed', reason: 'approval_expired', detail } as const
-  const waiting = { tenant: undefined, before: undefined, status: 'awaiting_approval' } as const
-  for (const { id, owner } of listRuns(state.db, { ...waiting, limit: RUNS_MAX }))
-    state.transact((tx) => {
-      const asked = listApprovals(tx, id)
-      const isOver = asked.every(
-        ({ status, expiresAt }) => status === 'consumed' || expiresAt < now(),
-      )
-      const isOld = asked.every(({ createdAt }) => createdAt < before)
-      if (owner === undefined && isOver && isOld) endIdleRun(deps, tx, { id, end })
-    })
 }

@@ -3,6 +3,7 @@
  * its whole id; `find()` turns a unique prefix into one.
  */
 import type {
+  ApprovalEdit,
   Artifact,
   Asked,
   AskRequest,
@@ -126,6 +127,8 @@ export interface Runtime {
    * has ended in another way.
    */
   cancel(id: RunId): Promise<Run>
+  /** Ends runs whose requests nobody answered in time; when the next one is due (epoch `ms`). */
+  expire(): number | undefined
   /** Ends the wait of a run for a person. Throws `not_found` when nothing is asked. */
   decide(id: RunId, decision: ApprovalDecision): Promise<void>
   /** Runs whose process died become `paused`; what they left on the machine is removed. */
@@ -139,6 +142,8 @@ export interface ApprovalDecision {
   approval: string | undefined
   approve: boolean
   reason: string | undefined
+  /** Put in the place of what is asked; only with `approve`. */
+  edit: ApprovalEdit | undefined
 }
 
 export interface RecoveryReport {

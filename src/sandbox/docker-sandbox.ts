@@ -100,7 +100,7 @@ export class DockerSandbox implements InteractiveSandbox {
     this.#assertUsable()
     checkCwd(request.cwd)
     const { argv, cwd, timeoutMs, stdin, terminal, onOutput } = request
-    const env = { ...this.#deps.env, ...request.env }
+    const env = { ...this.#deps.env, ...this.#egressEnv, ...request.env }
     const limits = { timeoutMs, outputBytesMax: 0, keepDescendants: false }
     const command = this.#deps.pipe.start(
       { argv, env, cwd, stdin, terminal, ...limits },

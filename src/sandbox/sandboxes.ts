@@ -24,7 +24,7 @@ import { probeHostMount } from './probe-host-mount.ts'
 import { ownerState, processOwner } from './process-owner.ts'
 import { reap, type Reaped } from './reap.ts'
 import { reattachSandbox, type ReattachWish } from './reattach.ts'
-import type { Sandbox } from './sandbox.ts'
+import type { InteractiveSandbox, Sandbox } from './sandbox.ts'
 import type { SandboxSession } from './session.ts'
 import {
   doubtSupervisorVolume,
@@ -51,7 +51,7 @@ export interface Sandboxes {
    * `confinement_unsupported`, `image_not_found`, `workspace_failed`, `sandbox_failed`,
    * `engine_failed`, `engine_unavailable`, `cancelled`; nothing is left behind then.
    */
-  open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<Sandbox>
+  open(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<InteractiveSandbox>
   /** By what another process finds an open sandbox again; it holds the key of its pipe. */
   sessionOf(id: string): SandboxSession | undefined
   /**

@@ -6,6 +6,7 @@ export {
   RecallRequest,
   RouteRequest,
 } from './advice.ts'
+export { ApprovalEdit, Argv } from './approval.ts'
 export { Artifact, ArtifactType } from './artifact.ts'
 export {
   AgentStage,
@@ -67,6 +68,7 @@ export {
   WebhookId,
 } from './ids.ts'
 export { canonicalJson, hashJson, JsonObject, JsonValue } from './json.ts'
+export { McpLock, McpPins, McpServer, PinnedServer } from './mcp.ts'
 export { Message, ModelRequest, ModelResponse, StopReason, ToolSpec, Usage } from './message.ts'
 export { Plan } from './plan.ts'
 export {
@@ -94,6 +96,7 @@ export { CreateSchedule, Schedule, ScheduleTick } from './schedule.ts'
 export { CreateWebhook, Webhook, WebhookDelivery, WebhookEvent } from './webhook.ts'
 export { AuditEntry, CreateRun, CreateToken, Queued, Scope, Token } from './service.ts'
 export { DiffStat, exitCodeOf, RunResult } from './result.ts'
+export { Skill, type SkillFile } from './skill.ts'
 export {
   ForkBase,
   Run,

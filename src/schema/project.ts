@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { McpServers } from './mcp.ts'
 import { Duration } from './units.ts'
 
 const PLAIN_WORDS =
@@ -38,5 +39,7 @@ export const ProjectConfig = z.strictObject({
       test: Duration.optional(),
     })
     .optional(),
+  /** MCP servers for agent stages, by name; each runs in a sandbox of its own. */
+  mcp: McpServers.optional(),
 })
 export type ProjectConfig = z.infer<typeof ProjectConfig>

@@ -80,6 +80,43 @@ export function consumeApproval(
   return db.update(approvals).set(set).where(usable).run().changes === 1
 }
 
+/**
+ * Puts another request in the place of one that was just approved, in the same transaction: the old
+ * one is used up and remembers by what, the new one is approved until the old one would have expired.
+ */
+export function replaceApproval(
+  db: Db,
+  old: Approval,
+  edited: {
+    id: ApprovalId
+    asked: JsonObject
+    requestHash: Sha256
+    vote: { reason: string | undefined; by: string; now: number }
+  },
+): void {
+  const { id, asked, requestHash, vote } = edited
+  const { reason, by, now } = vote
+  const request = { ...old.request, edited: asked['resource'] ?? null, edited_hash: requestHash }
+  const set = { status: 'consumed' as const, consumedAt: now, request }
+  const { changes } = db
+    .update(approvals)
+    .set(set)
+    .where(and(eq(approvals.id, old.id), eq(approvals.status, 'approved')))
+    .run()
+  if (changes !== 1) throw new Error(`Cannot replace approval "${old.id}": it is not approved`)
+  insertApproval(db, {
+    ...old,
+    id,
+    requestHash,
+    request: asked,
+    status: 'approved',
+    decidedBy: by,
+    createdAt: now,
+    decidedAt: now,
+    ...(reason !== undefined && { reason }),
+  })
+}
+
 /** The latest one asked for exactly this request. */
 export function findApproval(
   db: Db,

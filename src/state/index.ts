@@ -5,6 +5,7 @@ export {
   findApproval,
   insertApproval,
   listApprovals,
+  replaceApproval,
 } from './approvals.ts'
 export {
   findArtifact,

@@ -16,7 +16,7 @@ import {
 import { withDeadline } from './deadline.ts'
 import { withinDepth } from './json-depth.ts'
 import { repairMessage } from './repair-message.ts'
-import { findTool } from './registry.ts'
+import { findTool, toolNames } from './registry.ts'
 import type { FinishRequest, Tool, ToolContext, ToolOutput } from './tool.ts'
 import { truncate } from './truncate.ts'
 
@@ -86,9 +86,9 @@ export async function prepareCall(context: ToolContext, call: ToolCall): Promise
     ok: false,
     result: answer(call, { failure, text }),
   })
-  const tool = findTool(context.toolset, call.name)
+  const tool = findTool(context, call.name)
   if (tool === undefined) {
-    const known = context.toolset.tools.join(', ')
+    const known = toolNames(context).join(', ')
     return refuse('unknown_tool', `There is no tool "${call.name.slice(0, 100)}". Tools: ${known}`)
   }
   const checked = checkArguments(tool, call.args)

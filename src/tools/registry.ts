@@ -34,14 +34,26 @@ export const TOOLS: readonly Tool[] = [
 
 const BY_NAME: ReadonlyMap<string, Tool> = new Map(TOOLS.map((tool) => [tool.name, tool]))
 
-/** The tool of that name, if the toolset has it. */
-export function findTool(toolset: Toolset, name: string): Tool | undefined {
-  return toolset.tools.includes(name) ? BY_NAME.get(name) : undefined
+/** What a stage has: one toolset, and what this run brings beside it. */
+export interface Toolbox {
+  toolset: Toolset
+  extras: readonly Tool[]
 }
 
-/** What a model is told about a toolset: sorted by name, the same bytes every time. */
-export function toolSpecs(toolset: Toolset): ToolSpec[] {
-  const tools = TOOLS.filter((tool) => toolset.tools.includes(tool.name))
+/** The tool of that name, if the stage has it. */
+export function findTool({ toolset, extras }: Toolbox, name: string): Tool | undefined {
+  if (toolset.tools.includes(name)) return BY_NAME.get(name)
+  return extras.find((tool) => tool.name === name)
+}
+
+export function toolNames({ toolset, extras }: Toolbox): string[] {
+  return [...toolset.tools, ...extras.map(({ name }) => name)]
+}
+
+/** What a model is told about its tools: sorted by name, the same bytes every time. */
+export function toolSpecs({ toolset, extras }: Toolbox): ToolSpec[] {
+  const own = TOOLS.filter((tool) => toolset.tools.includes(tool.name))
+  const tools = [...own, ...extras].sort((a, b) => (a.name < b.name ? -1 : 1))
   return tools.map(({ name, description, parameters }) => ({
     name,
     description:

@@ -32,6 +32,8 @@ export interface ActionOutcome {
 /** All that tools may touch. Its owner decides and records permission; the rest only obeys. */
 export interface ToolContext {
   toolset: Toolset
+  /** Tools of this run alone, beside those of the toolset. */
+  extras: readonly Tool[]
   sandbox: Sandbox
   /** Decides one access and records the decision. */
   gate(request: GateRequest): Promise<PolicyDecision>

@@ -15,6 +15,7 @@ const COMMANDS = [
   'branch',
   'fork',
   'artifacts',
+  'compare',
   'cancel',
   'resume',
   'approve',
@@ -141,6 +142,7 @@ test('output into a pipe holds no colours, and results come alone on stdout', as
     'check',
     'command',
     'debug_ci_failure',
+    'mcp_tools',
     'scoped_code_change',
     '',
   ])

@@ -91,6 +91,42 @@ dockerTest('an approval is waited for, used once, and a refusal ends the run', a
   await expectNothingLeft(repository)
 })
 
+dockerTest('an approval with an edit runs the edited command, once, and nothing else', async () => {
+  using repository = testRepository()
+  using policy = policyFile(
+    `${ASK}\n  - { id: no-rm, capability: shell_exec, decision: block, when: { argv: [[rm]] } }`,
+  )
+  using drafts = testDirectory()
+  const cwd = repository.path
+  const ask = ['run', '--policy', policy.file, '--image', 'base', '--', 'echo', 'asked']
+  expect((await openexec(ask, { cwd })).code).toBe(4)
+  const id = await newestRun(cwd)
+  const draft = (text: string) => {
+    const file = join(drafts.path, 'edit.yaml')
+    writeFileSync(file, text)
+    return ['approve', id, '--edit', file]
+  }
+  const blocked = await openexec(draft('argv: [rm, -rf, /workspace]'), { cwd })
+  expect(blocked).toMatchObject({ code: 5, stdout: '' })
+  expect(blocked.stderr).toContain('policy blocks the new command')
+  for (const text of ['argv: [echo, asked]', 'argv: echo'])
+    expect((await openexec(draft(text), { cwd })).code, text).toBe(2)
+  const editor = (change: string) => ({ cwd, env: { VISUAL: '', EDITOR: change } })
+  const edit = ['approve', id, '--edit']
+  expect((await openexec(edit, editor('true'))).stderr).toContain('nothing was changed')
+  expect((await openexec(edit, editor(''))).stderr).toContain('none is set')
+  expect((await openexec(['resume', id], { cwd })).code).toBe(4)
+
+  const approved = await openexec(edit, editor('sed -i s/asked/edited/'))
+  expect(approved).toMatchObject({ code: 0, stdout: expect.stringContaining('with the edit') })
+  expect(await openexec(['resume', id], { cwd })).toMatchObject({ code: 0, stdout: 'edited\n' })
+  const { stdout: events } = await openexec(['events', id, '--json'], { cwd })
+  expect(events).toMatch(/"edited_by":"operator"/)
+  expect(events).toMatch(/"edited_request_hash":"[0-9a-f]{64}"/)
+  expect((await openexec(['replay', id], { cwd })).code).toBe(0)
+  expect((await openexec(['compare', id, id], { cwd })).code).toBe(0)
+})
+
 dockerTest(
   'an agent blueprint without a model ends with exit code 3 and what to pass',
   async () => {

@@ -67,6 +67,10 @@ export const testRegistry: BlueprintRegistry = {
       ),
     ],
     ['generate_diff_report', report('diff_report', NO_WITH)],
+    [
+      'list_mcp_tools',
+      { inputs: [], outputs: ['mcp_tools'], canFail: true, canSkip: true, timeout: 'medium' },
+    ],
     ['prepare_review_bundle', report('review_bundle', NO_WITH)],
     // The only one without a schema: it takes no `with` at all.
     [

@@ -89,6 +89,7 @@ export async function runStage(
     task: 'sum() is off by one',
     goal: 'Fix it',
     instructions: '',
+    skills: [],
     contextPack: undefined,
     inputs: [],
     limits: { ...LIMITS, ...options.limits },

@@ -1,7 +1,12 @@
 /** A ToolContext over a local sandbox, with a small honest gate and everything it was asked kept. */
 import { createHash } from 'node:crypto'
 import type { PolicyDecision } from '../../src/schema/index.ts'
-import { findToolset, type GateRequest, type ToolContext } from '../../src/tools/index.ts'
+import {
+  findToolset,
+  type GateRequest,
+  type Tool,
+  type ToolContext,
+} from '../../src/tools/index.ts'
 import type { LocalSandbox } from './local-sandbox.ts'
 
 export interface ToolWorld {
@@ -21,13 +26,20 @@ export interface ToolWorldOptions {
   /** Prefixes of paths nobody may write. */
   denyWrite: readonly string[]
   runAction: ToolContext['runAction']
+  extras: readonly Tool[]
+  /** Capabilities beyond the usual ones. */
+  allow: readonly string[]
 }
+
+const KNOWN: readonly string[] = ['repo_read', 'repo_write', 'process_exec', 'model_call']
 
 const DEFAULTS: ToolWorldOptions = {
   toolset: 'coding_backend',
   denyRead: [],
   denyWrite: [],
   runAction: async (name) => ({ ok: true, text: `${name} passed` }),
+  extras: [],
+  allow: [],
 }
 
 export function toolWorld(
@@ -48,7 +60,7 @@ export function toolWorld(
       path !== undefined &&
       (below(options.denyRead, path) ||
         (capability === 'repo_write' && below(options.denyWrite, path)))
-    const known = ['repo_read', 'repo_write', 'process_exec', 'model_call'].includes(capability)
+    const known = KNOWN.concat(options.allow).includes(capability)
     const decision = known && !denied ? 'allow' : 'block'
     gated.push(`${decision} ${capability} ${subject} ${JSON.stringify(resource)}`)
     return {
@@ -61,6 +73,7 @@ export function toolWorld(
   }
   const context: ToolContext = {
     toolset: findToolset(options.toolset),
+    extras: options.extras,
     sandbox,
     gate,
     mayRead: (path) => !below(options.denyRead, path),

@@ -263,7 +263,7 @@ test('every toolset names tools that exist, has finish, and no shell', () => {
     expect(toolset.tools.filter((name) => !names.includes(name))).toEqual([])
     expect(toolset.tools).toContain('finish')
     expect(toolset.tools.join()).not.toMatch(/shell|exec|bash/)
-    const specs = toolSpecs(toolset).map(({ name }) => name)
+    const specs = toolSpecs({ toolset, extras: [] }).map(({ name }) => name)
     expect(specs).toEqual([...specs].sort())
     expect(specs).toHaveLength(toolset.tools.length)
   }

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { QueuePlace } from '../../runtime/index.ts'
 import {
+  ApprovalEdit,
   CreateRun,
   hashJson,
   OpenExecError,
@@ -27,6 +28,8 @@ export const Decision = z.strictObject({
   approval: z.string().optional(),
   approve: z.boolean(),
   reason: z.string().max(1000).optional(),
+  /** What is to be done instead of what is asked; checked like a request of its own. */
+  edit: ApprovalEdit.optional(),
 })
 export const Fork = z.strictObject({
   count: z.number().int().min(1).max(64).default(1),
@@ -100,8 +103,8 @@ export function runRoutes({ runtime, admit, launch, submit, requestOf }: Deps) {
     })
     .post('/:id/decide', ById, validate('json', Decision), async (c) => {
       const run = runtime.find(c.req.valid('param').id)
-      const { approval, approve, reason } = c.req.valid('json')
-      await runtime.decide(run.id, { approval, approve, reason })
+      const { approval, approve, reason, edit } = c.req.valid('json')
+      await runtime.decide(run.id, { approval, approve, reason, edit })
       return c.json(runtime.get(run.id))
     })
 }

@@ -12,11 +12,14 @@ import {
   withRun,
   withStateOptions,
 } from '../command-context.ts'
+import type { Connection } from '../connect.ts'
+import { readEdit } from '../edit-approval.ts'
 import { printJson } from '../print.ts'
 
 interface ControlOptions extends StateOptions, AttachOptions {
   reason?: string
   detach?: boolean
+  edit?: string | true
 }
 
 export function registerControl(program: Command, context: CommandContext): void {
@@ -104,32 +107,63 @@ function registerDecision(program: Command, context: CommandContext, approve: bo
     )
   withStateOptions(
     withRun(command).argument('[approval]', 'which request, when more than one is open'),
-  )
-    .option('--reason <text>', 'is recorded with the decision')
+  ).option('--reason <text>', 'is recorded with the decision')
+  if (approve)
+    command.option(
+      '--edit [file]',
+      'allow another command instead, from an editor, a file or stdin (-): `argv: [npm, test]`',
+    )
+  command
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       '\nExample:\n' +
         '  openexec ps --status awaiting_approval\n' +
         '  openexec show 4x9k                   what it asks for\n' +
-        `  openexec ${name} 4x9k --reason "looked at the script" && openexec resume 4x9k`,
+        `  openexec ${name} 4x9k --reason "looked at the script" && openexec resume 4x9k` +
+        (approve
+          ? '\n  openexec approve 4x9k --edit           change the command in $EDITOR first\n' +
+            "  echo 'argv: [npm, ci]' | openexec approve 4x9k --edit -"
+          : ''),
     )
     .action((id: string, approval: string | undefined, options: ControlOptions) =>
-      using(context, { ...READ, from: options }, async ({ client }) => {
-        const run = await bodyOf(
-          client.v1.runs[':id'].decide.$post({
-            param: { id },
-            json: {
-              approve,
-              ...(approval !== undefined && { approval }),
-              ...(options.reason !== undefined && { reason: options.reason }),
-            },
-          }),
-        )
-        if (options.json === true) return printJson(context.io, { run: run.id, approve })
-        context.io.out(
-          `${approve ? 'Approved' : 'Rejected'}; go on with: openexec resume ${run.id}`,
-        )
-      }),
+      using(context, { ...READ, from: options }, (connection) =>
+        decide(context, connection, { id, approval, approve, options }),
+      ),
     )
+}
+
+interface Decided {
+  id: string
+  approval: string | undefined
+  approve: boolean
+  options: ControlOptions
+}
+
+async function decide(
+  { io, config }: CommandContext,
+  { client }: Pick<Connection, 'client'>,
+  { id, approval, approve, options }: Decided,
+): Promise<void> {
+  const { reason, edit: from, json } = options
+  const known = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
+  const edit =
+    from === undefined
+      ? undefined
+      : await readEdit({ io, client, editor: config.editor, from }, { id: known.id, approval })
+  const run = await bodyOf(
+    client.v1.runs[':id'].decide.$post({
+      param: { id: known.id },
+      json: {
+        approve,
+        ...(approval !== undefined && { approval }),
+        ...(reason !== undefined && { reason }),
+        ...(edit !== undefined && { edit }),
+      },
+    }),
+  )
+  if (json === true)
+    return printJson(io, { run: run.id, approve, ...(edit !== undefined && { edit }) })
+  const word = approve ? (edit === undefined ? 'Approved' : 'Approved with the edit') : 'Rejected'
+  io.out(`${word}; go on with: openexec resume ${run.id}`)
 }

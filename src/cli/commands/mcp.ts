@@ -10,6 +10,7 @@ import {
   withStateOptions,
 } from '../command-context.ts'
 import type { McpDeps } from '../mcp/mcp-tool.ts'
+import { registerMcpLock } from './mcp-lock.ts'
 
 interface McpOptions extends StateOptions {
   http?: string
@@ -41,6 +42,7 @@ export function registerMcp(program: Command, context: CommandContext): void {
   withStateOptions(command)
     .addHelpText('after', HELP)
     .action((options: McpOptions) => serve(context, options))
+  registerMcpLock(command, context)
 }
 
 const CREATE = { state_needed: 'create', launch: 'here' } as const
