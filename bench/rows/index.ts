@@ -4,6 +4,7 @@ import { coldRun } from './cold-run.ts'
 import { command } from './command.ts'
 import { eventAppend } from './event-append.ts'
 import { eventFanout } from './event-fanout.ts'
+import { egressCrowd, egressLarge, egressSmall } from './egress.ts'
 import { flood } from './flood.ts'
 import { hardening } from './hardening.ts'
 import { pipeThroughput } from './pipe-throughput.ts'
@@ -21,6 +22,9 @@ export const ROWS: readonly BenchRow[] = [
   eventAppend,
   eventFanout,
   restart,
+  egressSmall,
+  egressLarge,
+  egressCrowd,
   burst,
   flood,
 ]

@@ -11,13 +11,14 @@ import {
   type NetworkList,
   type Permission,
 } from '../../policy/index.ts'
+import type { BulkReader } from './bulk-reader.ts'
 import type { EgressLimits } from './limits.ts'
 
 export interface WayOutDeps {
   /** All addresses of a name, by a resolver outside of the sandbox. */
   resolve(name: string, signal: AbortSignal): Promise<readonly string[]>
-  /** Connects to exactly this address. */
-  dial(address: string, port: number, signal: AbortSignal): Promise<Socket>
+  /** Connects to exactly this address. What comes is read by `reader` where that is attached. */
+  dial(address: string, port: number, signal: AbortSignal, reader?: BulkReader): Promise<Socket>
   classify(address: string): AddressClass
   /** PEM of the authorities that certificates of hosts must come from. */
   roots(): readonly string[]
@@ -81,13 +82,14 @@ export async function dialWayOut(
   deps: WayOutDeps,
   { permission, addresses }: WayOut,
   signal: AbortSignal,
+  reader?: BulkReader,
 ): Promise<Found<Socket>> {
   const about = aboutOf(permission)
   let why = ''
   for (const address of addresses) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(deps.limits.dialMs)])
     try {
-      return { ok: true, value: await deps.dial(address, permission.port, limit) }
+      return { ok: true, value: await deps.dial(address, permission.port, limit, reader) }
     } catch (error) {
       signal.throwIfAborted()
       why = limit.aborted ? 'it did not answer in time' : codeOf(error)
