@@ -114,13 +114,12 @@ async function letOut(sandbox: Sandbox, https: number): Promise<void> {
   const internet: Internet = {
     resolve: async () => [ADDRESS],
     classify: () => ({ kind: 'global' }),
-    dial: async (_address, _port, signal, reader) => {
+    dial: async (_address, _port, _signal, reader) => {
       const socket = connect({
         host: '127.0.0.1',
         port: https,
         allowHalfOpen: true,
         noDelay: true,
-        signal,
         ...(reader === undefined ? {} : { onread: reader.attach() }),
       })
       await once(socket, 'connect')

@@ -10,7 +10,7 @@ const LARGE_MB = 100
 const RATE_MIN = 100
 const CROWD = 200
 /** Bytes that keep a connection of the crowd open for as long as it is measured. */
-const CROWD_BYTES = 2 * MB
+const CROWD_BYTES = MB
 
 /** A tunnel, a TLS greeting whose name is checked, one request: what a small one costs more. */
 export const egressSmall: BenchRow = {

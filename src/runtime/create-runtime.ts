@@ -41,6 +41,7 @@ import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { forkRuns } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
 import { packRun } from './result-pack.ts'
+import { learnPolicy, simulatePolicy } from './policy-record.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
 import { readRunFile } from './read-run-file.ts'
@@ -123,6 +124,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     ...changesOf(deps),
     audit: (id) => auditRun(deps, id),
     replay: (id) => replayOf(deps, id),
+    learn: (request) => learnPolicy(deps, request),
+    simulate: (request) => simulatePolicy(deps, request),
     cancel: async (id) => cancelRun(deps, id),
     decide: async (id, decision) => decideRun(deps, id, decision),
     recover: ({ signal }) => recoverRuns(deps, signal),
