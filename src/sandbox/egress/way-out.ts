@@ -86,18 +86,25 @@ export async function dialWayOut(
 ): Promise<Found<Socket>> {
   const about = aboutOf(permission)
   let why = ''
-  for (const address of addresses) {
+  const [first] = addresses
+  // With a single address there is no other to try: one that broke off while connecting gets two.
+  const tried = addresses.length === 1 && first !== undefined ? [first, first] : addresses
+  for (const address of tried) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(deps.limits.dialMs)])
     try {
       return { ok: true, value: await deps.dial(address, permission.port, limit, reader) }
     } catch (error) {
       signal.throwIfAborted()
       why = limit.aborted ? 'it did not answer in time' : codeOf(error)
+      if (addresses.length === 1 && !BROKEN_OFF.includes(why)) break
     }
   }
   const reason = `Permitted, but it cannot be connected to: ${why}`
   return no({ ...about, outcome: 'failed', status: 502, reason, remedy: '' })
 }
+
+/** A connection that was not refused, and may well come about a moment later. */
+const BROKEN_OFF: readonly string[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'EAGAIN']
 
 async function answersFor(
   deps: WayOutDeps,
