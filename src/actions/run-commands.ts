@@ -19,6 +19,7 @@ import type { Sandbox } from '../sandbox/index.ts'
 import type { Db, State } from '../state/index.ts'
 import type { CommandOutcome, CommandRequest, KeptOutput } from './action.ts'
 import { shortArgv } from './gate.ts'
+import { soundsOffline } from './network-hint.ts'
 
 export interface CommandDeps {
   state: State
@@ -106,6 +107,7 @@ function completedEvent(
       duration_ms: Math.round(result.durationMs),
       stdout: { sha256: stdout.sha256, bytes: stdout.bytes },
       stderr: { sha256: stderr.sha256, bytes: stderr.bytes },
+      ...(result.exitCode !== 0 && soundsOffline([stdout.tail, stderr.tail]) && { offline: true }),
     },
   }
 }

@@ -71,6 +71,9 @@ describe('runs with a network', () => {
       const ended = await world.shell('env | grep -ic proxy; nc -z 127.0.0.1 3128 || echo closed')
       expect(ended.stdout).toBe('0\nclosed\n')
       expect(ended.result.network).toBeUndefined()
+      expect(ended.result.hints).toBeUndefined()
+      const direct = await world.shell('curl -sS http://allowed.test/')
+      expect(direct.result.hints?.[0]).toContain('network.allow')
     },
   )
 
