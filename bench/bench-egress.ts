@@ -33,7 +33,7 @@ export interface EgressBench {
   close(): Promise<void>
 }
 
-export interface Fetched {
+interface Fetched {
   status: number
   seconds: number
   bytes: number

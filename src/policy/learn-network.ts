@@ -14,7 +14,7 @@ export interface NetworkUse {
   connections: number
 }
 
-export interface LearntEntry {
+interface LearntEntry {
   /** As `network.allow` spells it, port included. */
   host: string
   /** Empty where a tunnel hid the requests. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { SandboxMode } from '../schema/index.ts'
+import type { SandboxMode } from '../schema/index.ts'
 import { readPolicy } from './read-policy.ts'
 import { type RecordedDecision, simulate } from './simulate.ts'
 
