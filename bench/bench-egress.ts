@@ -13,6 +13,7 @@ import type Docker from 'dockerode'
 import { networkList, readPolicy } from '../src/policy/index.ts'
 import { createGateway, type Internet, type Sandbox } from '../src/sandbox/index.ts'
 import { startProxy } from './bench-proxy.ts'
+import { NO_CREDENTIALS } from '../src/sandbox/egress/credentials.ts'
 import { openBench } from './bench-sandbox.ts'
 
 const HOST = 'bench.test'
@@ -114,6 +115,7 @@ async function letOut(sandbox: Sandbox, https: number): Promise<void> {
   const internet: Internet = {
     resolve: async () => [ADDRESS],
     classify: () => ({ kind: 'global' }),
+    roots: () => [],
     dial: async (_address, _port, _signal, reader) => {
       const socket = connect({
         host: '127.0.0.1',
@@ -128,7 +130,10 @@ async function letOut(sandbox: Sandbox, https: number): Promise<void> {
   }
   const text = `version: 1\nnetwork: { allow: [${HOST}] }\n`
   const policy = readPolicy({ file: 'bench.yaml', text })
-  const door = createGateway(internet).door(() => {})
+  const door = createGateway(internet).door(
+    { authority: undefined, credentials: NO_CREDENTIALS },
+    () => {},
+  )
   door.use(networkList(policy, { mode: 'workspace_write', stage: 'bench', network: undefined }))
   await sandbox.openEgress((connection) => door.accept(connection))
 }

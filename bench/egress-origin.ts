@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createAuthority } from '../test/helpers/certificate.ts'
+import { createAuthority } from '../src/sandbox/egress/certificate-authority.ts'
 
 const CHUNK = Buffer.alloc(256 * 1024, 'x')
 
@@ -25,9 +25,9 @@ const answer: RequestListener = (request, response) => {
   send()
 }
 
-const { key, certificate } = createAuthority('bench', { now: Date.now(), days: 1 }).issue(
-  'bench.test',
-)
+const validity = { now: Date.now(), validMs: 86_400_000 }
+const authority = createAuthority('bench', { ...validity, names: [] })
+const { key, certificate } = authority.issue('bench.test', validity)
 const https = await listening(createHttpsServer({ key, cert: certificate }, answer))
 const http = await listening(createHttpServer(answer))
 console.log(`${https} ${http}`)

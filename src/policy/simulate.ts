@@ -50,14 +50,8 @@ function network(
   if (!decision.allow) return { now: 'block', ...told(decision) }
   const allowed = { now: 'allow', rule: decision.rule, reason: '', remedy: '' } as const
   if (decision.requests === 'all') return allowed
-  // A tunnel hid its requests, and some ports hide them always.
-  if (method === undefined)
-    return {
-      ...allowed,
-      now: 'block',
-      reason: 'Only some requests to it are permitted, and a tunnel hides them',
-      remedy: 'Permit the host without methods and paths',
-    }
+  // A tunnel hid its requests then; under such an entry they would be seen.
+  if (method === undefined) return allowed
   const hasPaths = policy.network.entries.some(({ paths }) => paths.length > 0)
   const asked = decideRequest(list, decision, { method, target: '/' })
   return asked.allow || hasPaths ? allowed : { now: 'block', ...told(asked) }
