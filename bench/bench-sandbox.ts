@@ -16,7 +16,7 @@ export interface Bench {
   docker: Docker
   open(): Promise<Sandbox>
   /** Creates and starts a container as `docker run -d` does, with an idle program. */
-  startPlain(): Promise<Docker.Container>
+  startPlain(network?: 'none' | 'host'): Promise<Docker.Container>
   close(): Promise<void>
 }
 
@@ -58,11 +58,11 @@ export async function openBench(): Promise<Bench> {
         },
         { signal: never },
       ),
-    async startPlain() {
+    async startPlain(network = 'none') {
       const container = await engine.docker.createContainer({
         Image: IMAGE,
         Cmd: ['sleep', '3600'],
-        HostConfig: { NetworkMode: 'none', Init: true },
+        HostConfig: { NetworkMode: network, Init: true },
         Labels: { 'openexec.bench': 'plain' },
       })
       plain.add(container)

@@ -25,8 +25,8 @@ export async function measure(row: BenchRow): Promise<MeasuredRow> {
       const samples = round % 2 === 0 ? [await open.ours(), await open.peer()] : undefined
       const [first, second] = samples ?? [await open.peer(), await open.ours()].reverse()
       if (round < warmUps || first === undefined || second === undefined) continue
-      ours.push(first)
-      peer.push(second)
+      ours.push(...[first].flat())
+      peer.push(...[second].flat())
     }
     const figures = { ours: figuresOf(ours), peer: figuresOf(peer) }
     const ratio = Math.round((figures.ours.p50 / figures.peer.p50) * 10_000) / 10_000

@@ -17,9 +17,9 @@ export interface BenchRow {
 }
 
 interface OpenRow {
-  /** One sample, in the unit of the row. */
-  ours(): Promise<number>
-  peer(): Promise<number>
+  /** One sample or a batch of them, in the unit of the row. */
+  ours(): Promise<number | readonly number[]>
+  peer(): Promise<number | readonly number[]>
   close(): Promise<void>
 }
 

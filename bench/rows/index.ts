@@ -5,6 +5,7 @@ import { coldRun } from './cold-run.ts'
 import { command } from './command.ts'
 import { eventAppend } from './event-append.ts'
 import { eventFanout } from './event-fanout.ts'
+import { egressCrowd, egressLarge, egressSmall } from './egress.ts'
 import { flood } from './flood.ts'
 import { fork } from './fork.ts'
 import { hardening } from './hardening.ts'
@@ -24,6 +25,9 @@ export const ROWS: readonly BenchRow[] = [
   eventAppend,
   eventFanout,
   restart,
+  egressSmall,
+  egressLarge,
+  egressCrowd,
   burst,
   flood,
   worktree,

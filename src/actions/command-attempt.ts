@@ -5,6 +5,7 @@ import { ExecResult, type NewEvent, OpenExecError } from '../schema/index.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { CommandRequest } from './action.ts'
 import { shortArgv } from './gate.ts'
+import { soundsOffline } from './network-hint.ts'
 
 export function startedEvent({ argv, cwd, timeoutMs }: CommandRequest, step: string): NewEvent {
   return {
@@ -33,6 +34,7 @@ export function completedEvent(
       duration_ms: Math.round(result.durationMs),
       stdout: { sha256: stdout.sha256, bytes: stdout.bytes },
       stderr: { sha256: stderr.sha256, bytes: stderr.bytes },
+      ...(result.exitCode !== 0 && soundsOffline([stdout.tail, stderr.tail]) && { offline: true }),
     },
   }
 }

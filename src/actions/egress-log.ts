@@ -26,8 +26,8 @@ export function createEgressLog(): EgressLog {
   let [written, left] = [0, 0]
   return {
     add(record) {
-      const { stage, via, host, port, outcome, rule, secrets } = record
-      const key = JSON.stringify([stage, host, port, outcome, rule, via, secrets])
+      const { stage, via, method = '', host, port, outcome, rule, secrets } = record
+      const key = JSON.stringify([stage, host, port, outcome, rule, via, method, secrets])
       const known = counted.get(key)
       if (known === undefined && counted.size >= KINDS_MAX) {
         left++
@@ -62,13 +62,22 @@ function added(known: Counted, record: EgressRecord): Counted {
 }
 
 function eventOf(counted: Counted): NewEvent {
-  const { stage, via, host, port, outcome, rule, secrets, reason, remedy } = counted
+  const { stage, via, method, host, port, outcome, rule, secrets, reason, remedy } = counted
   const why = outcome === 'allowed' ? {} : { reason, remedy }
   const used = secrets.length === 0 ? {} : { secrets: [...secrets] }
   return {
     type: 'egress',
     stage,
-    payload: { host, port, via, decision: outcome, rule, ...used, ...why },
+    payload: {
+      host,
+      port,
+      via,
+      decision: outcome,
+      rule,
+      ...(method !== undefined && { method }),
+      ...used,
+      ...why,
+    },
     volatile: {
       connections: counted.connections,
       bytes_in: counted.bytesIn,

@@ -32,6 +32,7 @@ import { maintenanceRoutes } from './routes/maintenance.ts'
 import { packRoutes } from './routes/pack.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { resultRoutes } from './routes/results.ts'
+import { policyRoutes } from './routes/policies.ts'
 import { runRoutes } from './routes/runs.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
 import { streamRoutes } from './routes/streams.ts'
@@ -70,6 +71,7 @@ export function createApi(deps: ApiDeps) {
   const api = new Hono<ApiEnv>()
     .get('/v1/health', (c) => c.json({ ok: true }))
     .route('/v1/runs', runRoutes(deps))
+    .route('/v1/policies', policyRoutes(deps))
     .route('/v1/runs', resultRoutes(deps))
     .route('/v1/runs', packRoutes(deps))
     .route('/v1', streamRoutes(deps))

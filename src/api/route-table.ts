@@ -18,7 +18,6 @@ import {
   Document,
   DoctorReport,
   Event,
-  PolicyExplanation,
   Queued,
   RecallRequest,
   ReplayReport,
@@ -28,7 +27,8 @@ import {
   Step,
   Token,
 } from '../schema/index.ts'
-import { DoctorQuery, Explain } from './routes/catalog.ts'
+import { DoctorQuery } from './routes/catalog.ts'
+import { POLICY_ROUTES } from './policy-rows.ts'
 import { AuditQuery, Backup, Gc } from './routes/maintenance.ts'
 import { Branch, DiffQuery, FileQuery } from './routes/results.ts'
 import { Decision, EventsQuery, Fork, ListQuery } from './routes/runs.ts'
@@ -188,16 +188,7 @@ export const ROUTES: readonly RouteRow[] = [
     schema: BlueprintReport,
     refusals: ['blueprint_invalid'],
   }),
-  row('POST /v1/policies/check', 'runs:read', 'Check a policy', {
-    body: Document,
-    schema: z.object({ rules: z.number().int() }),
-    refusals: ['policy_invalid'],
-  }),
-  row('POST /v1/policies/explain', 'runs:read', 'What a policy lets a run do', {
-    body: Explain,
-    schema: PolicyExplanation,
-    refusals: ['policy_invalid'],
-  }),
+  ...POLICY_ROUTES,
   row('POST /v1/context', 'operator', 'The files of a repository that fit a task', {
     body: ContextRequest,
     refusals: ['repository_invalid', 'repository_unsafe'],

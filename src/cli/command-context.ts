@@ -1,6 +1,7 @@
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Config } from '../config.ts'
-import { OpenExecError } from '../schema/index.ts'
+import { type Document, OpenExecError, YAML_BYTES_MAX } from '../schema/index.ts'
 import { type Connection, connect, type ConnectOptions } from './connect.ts'
 import type { Io } from './io.ts'
 
@@ -92,4 +93,10 @@ export function wholeNumber(
     'bad_request',
     `Cannot use ${name} "${text}": expected a whole number ${expected}`,
   )
+}
+
+/** A file of the one who asks, to be sent: a server may not be able to read it. */
+export async function documentOf({ io }: CommandContext, file: string): Promise<Document> {
+  const content = await io.readFile(resolve(io.cwd, file), YAML_BYTES_MAX)
+  return { file, text: new TextDecoder().decode(content) }
 }

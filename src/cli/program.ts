@@ -6,6 +6,7 @@ import type { CommandContext } from './command-context.ts'
 import { registerAudit } from './commands/audit.ts'
 import { registerCatalog } from './commands/catalog.ts'
 import { registerCompare } from './commands/compare.ts'
+import { registerPolicy } from './commands/policy.ts'
 import { registerContext } from './commands/context.ts'
 import { registerControl } from './commands/control.ts'
 import { registerMaintain } from './commands/maintain.ts'
@@ -71,6 +72,7 @@ export function createProgram(context: CommandContext): Command {
   registerDo(program, context)
   registerMcp(program, context)
   registerCatalog(program, context)
+  registerPolicy(program, context)
   registerSandbox(program, context)
   registerMaintain(program, context)
   registerServe(program, context)

@@ -24,6 +24,7 @@ export function outcomeLines(io: Io, result: RunResult): string[] {
     )
   else if (!lasts) lines.push('  No file changed')
   lines.push(...networkLines(io, result.network ?? []))
+  for (const hint of result.hints ?? []) lines.push(`  Hint: ${oneLine(hint, 500)}`)
   return lines
 }
 

@@ -12,6 +12,7 @@ export type Condition =
   | 'host_listed'
   | 'host_not_listed'
   | 'host_denied'
+  | 'network_audited'
   | 'path_outside'
   | 'secret_bound'
   | 'path_git_metadata'
@@ -75,6 +76,24 @@ export const BUILTIN_RULES: readonly BuiltinRule[] = [
       'The policy binds the secret to hosts; the gateway attaches it, and no value enters',
     ),
     condition: 'secret_bound',
+  },
+  {
+    ...allow(
+      'builtin:network-audit',
+      ['network_access'],
+      ['workspace_write', 'repo_write'],
+      'network.mode is audit: every public host may be reached, and is recorded',
+    ),
+    condition: 'network_audited',
+  },
+  {
+    id: 'builtin:network-audit-asked',
+    capabilities: ['process_exec', 'shell_exec'],
+    modes: ['workspace_write', 'repo_write'],
+    condition: 'network_audited',
+    decision: 'require_approval',
+    level: 'critical',
+    reason: 'network.mode is audit: the command may reach every public host',
   },
   {
     id: 'builtin:danger',

@@ -23,6 +23,7 @@ import { engineSettings } from './engine-settings.ts'
 import { evaluate } from './evaluate.ts'
 import { limitText } from './limits.ts'
 import { MODE_MEANINGS } from './modes.ts'
+import { AUDITED } from './narrow.ts'
 import type { NetworkRule, Policy } from './policy.ts'
 
 export interface CapabilityLine {
@@ -101,6 +102,7 @@ function writesOf({ paths }: Policy, { workspace, git, rootfs, tmpfs }: Confinem
 function reachesOf({ network }: Policy, mode: SandboxMode): string[] {
   if (mode === 'read_only') return []
   return [
+    ...(network.mode === 'audit' ? [`${AUDITED}, each recorded`] : []),
     ...network.allow,
     ...network.entries.map(entryText),
     ...network.presets.map((name) => `the hosts this machine has for preset ${name}`),

@@ -23,6 +23,7 @@ export function widenings(policy: Policy): string[] {
   const usual = defaultPolicy()
   return [
     ...(isWider(policy.sandbox, usual.sandbox) ? [`sandbox: ${policy.sandbox}`] : []),
+    ...(policy.network.mode === 'audit' ? ['network.mode: audit'] : []),
     ...allowedHosts(policy).map((host) => `network.allow: ${host}`),
     ...policy.network.presets.map((name) => `network.presets: ${name}`),
     ...policy.secrets.map(({ name }) => `secrets: ${name}`),

@@ -16,10 +16,12 @@ export {
   networkList,
   type Permission,
 } from './network.ts'
+export { learnNetwork, learntYaml, type NetworkUse } from './learn-network.ts'
 export { networkEnv } from './network-env.ts'
 export { overridePolicy, stageMode } from './narrow.ts'
 export { Policy } from './policy.ts'
 export { defaultPolicy, readPolicy } from './read-policy.ts'
 export { renderExplanation } from './render-explanation.ts'
 export { expandPresets, type PresetHosts } from './presets.ts'
+export { type RecordedDecision, simulate } from './simulate.ts'
 export { PolicySnapshot, policySnapshot } from './snapshot.ts'

@@ -8,6 +8,9 @@ import { parseHostPattern, permitsAll } from './host-pattern.ts'
 import { isWider } from './modes.ts'
 import type { Policy } from './policy.ts'
 
+/** How "every public host" is shown; no pattern can be spelt like it. */
+export const AUDITED = 'audit: every public host'
+
 export interface PolicyOverrides {
   /** `operator`: a flag of the person who runs the program here. `caller`: anybody else. */
   from: 'operator' | 'caller'
@@ -56,14 +59,22 @@ export function stageNetwork(
   mode: SandboxMode,
   stage: readonly string[] | undefined,
 ): string[] {
-  const { presets } = policy.network
+  const { presets, mode: networkMode } = policy.network
   const allow = allowedHosts(policy)
   if (stage === undefined)
-    return mode === 'read_only' ? [] : [...allow, ...presets.map((name) => `preset:${name}`)]
+    return mode === 'read_only'
+      ? []
+      : [
+          ...allow,
+          ...presets.map((name) => `preset:${name}`),
+          ...(networkMode === 'audit' ? [AUDITED] : []),
+        ]
   const wanted = stage.map(readHost)
   const outer = allow.map(readHost)
   const refused = wanted.filter(
-    (inner) => mode === 'read_only' || !outer.some((pattern) => permitsAll(pattern, inner)),
+    (inner) =>
+      mode === 'read_only' ||
+      (networkMode !== 'audit' && !outer.some((pattern) => permitsAll(pattern, inner))),
   )
   if (refused.length === 0) return [...new Set(wanted.map(({ text }) => text))].sort()
   const names = refused.map(({ text }) => `"${text}"`).join(', ')

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import type { SandboxMode } from '../schema/index.ts'
+import { evaluate } from './evaluate.ts'
 import { expandPresets } from './presets.ts'
 import {
   decideNetwork,
@@ -164,4 +166,45 @@ test('expandPresets() makes hosts of presets, or says whose are missing', () => 
   expect(network.presets).toEqual([])
   expect(network.allow).toEqual(expect.arrayContaining(['github.com', 'registry.example.org']))
   expect(() => expandPresets(policy, {})).toThrow('Cannot use network preset "npm"')
+})
+
+test('decideNetwork() in audit mode permits every public host, and what is denied stays denied', () => {
+  const audit = listOf(
+    'network: { mode: audit, deny: [no.test], allow: [{ host: p.test, addresses: [10.0.0.0/8] }] }',
+  )
+  expect(audit.hosts).not.toEqual([])
+  expect(permitted(audit, 'any.example', 9999)).toMatchObject({
+    rule: 'builtin:network-audit',
+    addresses: [],
+    tls: 'checked',
+    requests: 'all',
+  })
+  expect(namesAddress(permitted(audit, 'any.example'), '10.0.0.1')).toBe(false)
+  expect(namesAddress(permitted(audit, 'p.test'), '10.0.0.1')).toBe(true)
+  expect(refusal(audit, 'no.test').rule).toBe('builtin:host-denied')
+  expect(refusal(audit, 'a\0b').rule).toBe('builtin:host-unreadable')
+  expect(refusal(listOf('network: { mode: audit }', { mode: 'read_only' }), 'a.test').rule).toBe(
+    'builtin:no-network',
+  )
+  expect(refusal(listOf('network: { mode: audit }', { network: ['a.test'] }), 'b.test').rule).toBe(
+    'stage:network',
+  )
+})
+
+test('evaluate() has a person approve each command in audit mode, and none otherwise', () => {
+  const ask = (text: string, mode: SandboxMode) =>
+    evaluate(readPolicy({ file: 'p', text: `version: 1\n${text}\n` }), {
+      capability: 'process_exec',
+      resource: { kind: 'argv', argv: ['make'] },
+      mode,
+      stage: 's',
+      subject: 'run_tests',
+    })
+  expect(ask('network: { mode: audit }', 'workspace_write')).toMatchObject({
+    decision: 'require_approval',
+    level: 'critical',
+    matched: ['builtin:network-audit-asked'],
+  })
+  expect(ask('network: { mode: listed }', 'workspace_write').decision).toBe('allow')
+  expect(ask('network: { mode: audit }', 'read_only').decision).toBe('allow')
 })

@@ -138,10 +138,17 @@ function permission(list: NetworkList, host: Host, port: number): Permission {
     allow: true,
     host,
     port,
-    rule: text === undefined ? 'rules' : `network.allow: ${text}`,
+    rule:
+      text === undefined
+        ? list.policy.network.mode === 'audit'
+          ? 'builtin:network-audit'
+          : 'rules'
+        : `network.allow: ${text}`,
     addresses: entries.flatMap(({ rule }) => rule.addresses),
     tls: entries.some(({ rule }) => rule.tls === 'any') ? 'any' : 'checked',
-    requests: simple === undefined && unlimited === undefined ? 'some' : 'all',
+    // With no entry at all it is permitted by the mode, whatever it asks.
+    requests:
+      simple === undefined && unlimited === undefined && entries.length > 0 ? 'some' : 'all',
   }
 }
 

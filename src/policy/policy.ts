@@ -24,6 +24,8 @@ export const Policy = z.strictObject({
   sandboxFrom: z.enum(['default', 'file', 'flag']),
   isolation: Isolation,
   network: z.strictObject({
+    /** Left out where only what is listed is reached. */
+    mode: z.literal('audit').optional(),
     /** Canonical host patterns without conditions, hosts of presets included. */
     allow: z.array(z.string()),
     /** Canonical host patterns with conditions. */

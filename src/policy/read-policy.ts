@@ -57,6 +57,7 @@ function networkOf(network: NonNullable<PolicyFile['network']>): Policy['network
   const allow = network.allow ?? []
   const plain = allow.flatMap((entry) => (typeof entry === 'string' ? [entry] : isPlain(entry)))
   return {
+    ...(network.mode === 'audit' && { mode: network.mode }),
     allow: hosts([...plain, ...presetHosts]),
     entries: allow
       .flatMap((entry) => (typeof entry === 'string' || isPlain(entry).length > 0 ? [] : [entry]))

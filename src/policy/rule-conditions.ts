@@ -54,7 +54,8 @@ const CONDITIONS: Readonly<Record<Condition, (facts: Facts) => boolean>> = {
   always: () => true,
   asked_by_run_command: ({ request }) => request.subject === 'run_command',
   host_listed: isListed,
-  host_not_listed: (facts) => !isListed(facts),
+  host_not_listed: (facts) => !isListed(facts) && !isAudited(facts),
+  network_audited: isAudited,
   host_denied: ({ compiled, target }) =>
     target !== undefined && compiled.deny.some((p) => matchesHost(p, target, 'any_port')),
   // Asked about no secret in particular, as an explanation is: whether there is any.
@@ -82,6 +83,13 @@ function isNamed(names: readonly string[] | undefined, name: string): boolean {
 
 function isListed({ compiled, target }: Facts): boolean {
   return target !== undefined && compiled.allow.some((p) => matchesHost(p, target, 'default_ports'))
+}
+
+/** A host that cannot be read is none that could be recorded. */
+function isAudited({ policy, request, target }: Facts): boolean {
+  return (
+    policy.network.mode === 'audit' && (request.resource.kind !== 'host' || target !== undefined)
+  )
 }
 
 function rulePathApplies({ id, decision }: PolicyRule, { compiled, path }: Facts): boolean {

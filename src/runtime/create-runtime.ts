@@ -42,6 +42,7 @@ import { collectGarbage, pauseInterrupted, recoverRuns } from './maintain.ts'
 import { forkRuns } from './fork.ts'
 import { applyRun, branchRun, mergeRun } from './bring-home.ts'
 import { packRun } from './result-pack.ts'
+import { learnPolicy, simulatePolicy } from './policy-record.ts'
 import { diffRun, resultOf } from './results.ts'
 import type { Runtime } from './runtime.ts'
 import { readRunFile } from './read-run-file.ts'
@@ -125,6 +126,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     ...changesOf(deps),
     audit: (id) => auditRun(deps, id),
     replay: (id) => replayOf(deps, id),
+    learn: (request) => learnPolicy(deps, request),
+    simulate: (request) => simulatePolicy(deps, request),
     cancel: async (id) => cancelRun(deps, id),
     expire: () => expireApprovals(deps),
     decide: (id, decision) => decideRun(deps, id, decision),

@@ -35,3 +35,12 @@ export function networkOf(events: readonly Event[]): Pick<RunResult, 'network'> 
   }
   return rows.size === 0 ? {} : { network: [...rows.values()].slice(0, ROWS_MAX) }
 }
+
+const OFFLINE =
+  'A command says it found no network. Inside a sandbox there are no name lookups and no routes: programs reach the hosts of network.allow through the proxy that HTTP_PROXY and HTTPS_PROXY name. Add the host to network.allow of the policy, and have the program use the proxy'
+
+/** A guess for a run that failed; nothing when no command sounded like it. */
+export function hintsOf(completed: readonly Event[]): Pick<RunResult, 'hints'> {
+  const isOffline = completed.some(({ volatile }) => volatile?.['offline'] === true)
+  return isOffline ? { hints: [OFFLINE] } : {}
+}

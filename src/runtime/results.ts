@@ -2,7 +2,7 @@
 import { DiffStat, exitCodeOf, type Run, type RunId, type RunResult } from '../schema/index.ts'
 import { getRun, listArtifacts, listSteps, readEventsOfType } from '../state/index.ts'
 import type { ObjectStore } from '../workspace/index.ts'
-import { networkOf } from './network-result.ts'
+import { hintsOf, networkOf } from './network-result.ts'
 import { quotePath } from './quote-path.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
 import type { DiffFormat } from './runtime.ts'
@@ -42,6 +42,7 @@ export async function resultOf(deps: RuntimeDeps, id: RunId): Promise<RunResult>
     })),
     diff: await statOf(deps, run),
     ...networkOf(readEventsOfType(db, id, 'egress')),
+    ...(run.status === 'failed' && hintsOf(readEventsOfType(db, id, 'command_completed'))),
   }
 }
 

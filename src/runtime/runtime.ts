@@ -10,6 +10,8 @@ import type {
   AuditReport,
   DiffStat,
   Event,
+  LearnRequest,
+  LearntPolicy,
   Plan,
   ReplayReport,
   Run,
@@ -17,6 +19,8 @@ import type {
   RunRequest,
   RunResult,
   RunStatus,
+  SimulateRequest,
+  Simulation,
   Step,
   TaskId,
 } from '../schema/index.ts'
@@ -108,6 +112,10 @@ export interface Runtime {
   audit(id: RunId): Promise<AuditReport>
   /** Goes through the record of an ended run again, without engine, model or network. */
   replay(id: RunId): Promise<ReplayReport>
+  /** The tightest list of hosts that would have let these runs. Throws `not_found`. */
+  learn(request: LearnRequest): LearntPolicy
+  /** What a policy would have said to past runs. Throws `policy_invalid`, `not_found`. */
+  simulate(request: SimulateRequest): Simulation
   /** Brings the run's changes into the user's checkout, all or nothing. Throws `conflict` with the list. */
   apply(id: RunId, options: { signal: AbortSignal }): Promise<DiffStat>
   /**

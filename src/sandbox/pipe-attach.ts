@@ -6,7 +6,8 @@
 import { OpenExecError } from '../schema/index.ts'
 import { Link, type PipeEnds } from './pipe-link.ts'
 import { attachPayload, type Hello } from './protocol-messages.ts'
-import { encodeFrame, TO } from './protocol.ts'
+import { encodeFrame } from './protocol-encode.ts'
+import { TO } from './protocol.ts'
 
 export interface AttachOptions {
   key: string

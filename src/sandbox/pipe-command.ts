@@ -10,7 +10,7 @@ import type { Channel, Link } from './pipe-link.ts'
 import { OutputStream, type Taken } from './pipe-output.ts'
 import { signalName, signalNumber } from './pipe-signals.ts'
 import { type Exited, readExited, u64 } from './protocol-messages.ts'
-import { FROM, type Frame, INPUT_FRAMES, TO, violation } from './protocol.ts'
+import { FROM, type Frame, INPUT_FRAMES, INPUT_WINDOW, TO, violation } from './protocol.ts'
 import type { OutputStream as OutputName } from './sandbox.ts'
 
 export interface CommandResult extends ExecResult {
@@ -94,6 +94,7 @@ export class RunningCommand implements Channel, Command {
     this.#input = new InputStream(link, {
       channel: this.channel,
       offset: offsets.input,
+      window: () => INPUT_WINDOW,
       frames: INPUT_FRAMES,
     })
   }

@@ -9,7 +9,7 @@ import { OpenExecError } from '../schema/index.ts'
 import { InputStream } from './pipe-input.ts'
 import type { Channel, Link } from './pipe-link.ts'
 import { readU64, u64 } from './protocol-messages.ts'
-import { DOOR_WINDOW, type DoorFrame, FROM_DOOR, TO, violation } from './protocol.ts'
+import { DOOR_HELD_MAX, DOOR_WINDOW, type DoorFrame, FROM_DOOR, TO, violation } from './protocol.ts'
 
 /** Acknowledged in steps of this many bytes. */
 const ACKNOWLEDGE_BYTES = DOOR_WINDOW / 4
@@ -17,10 +17,20 @@ const ACKNOWLEDGE_BYTES = DOOR_WINDOW / 4
 const SMALL_BYTES = 8 * 1024
 const FRAMES = { bytes: TO.doorBytes, end: TO.doorEnd } as const
 
+interface ConnectionOptions {
+  id: number
+  onOver(): void
+  /** Bytes to the client that may be on their way, as things are now. */
+  window(): number
+  /** Whether what waits here, of all connections, is within its bound. */
+  mayHold(): boolean
+}
+
 export class DoorConnection extends Duplex implements Channel<DoorFrame> {
   #link: Link
   #id: number
   #onOver: () => void
+  #mayHold: () => boolean
   #input: InputStream
   #received = 0
   #acknowledged = 0
@@ -30,12 +40,18 @@ export class DoorConnection extends Duplex implements Channel<DoorFrame> {
   #heardClose = false
 
   /** `onOver` is called once, when both sides have said their last word. */
-  constructor(link: Link, options: { id: number; onOver(): void }) {
+  constructor(link: Link, options: ConnectionOptions) {
     super({ allowHalfOpen: true, highWaterMark: ACKNOWLEDGE_BYTES })
     this.#link = link
     this.#id = options.id
     this.#onOver = options.onOver
-    this.#input = new InputStream(link, { channel: options.id, offset: 0, frames: FRAMES })
+    this.#mayHold = options.mayHold
+    this.#input = new InputStream(link, {
+      channel: options.id,
+      offset: 0,
+      window: options.window,
+      frames: FRAMES,
+    })
     // Who handles the connection may have let go of it; a reset must not end the process then.
     this.on('error', () => {})
   }
@@ -90,6 +106,7 @@ export class DoorConnection extends Duplex implements Channel<DoorFrame> {
       throw violation('more bytes of a connection than were asked for')
     this.#received += chunk.length
     this.push(chunk.length < SMALL_BYTES ? Buffer.from(chunk) : chunk)
+    if (this.readableLength > 0 && !this.#mayHold()) this.destroy(heldError())
   }
 
   #takeEnd(payload: Buffer): void {
@@ -123,6 +140,13 @@ export class DoorConnection extends Duplex implements Channel<DoorFrame> {
     this.#acknowledged = taken
     this.#link.send(TO.doorCredit, this.#id, [u64(taken)])
   }
+}
+
+function heldError(): OpenExecError {
+  return new OpenExecError(
+    'sandbox_failed',
+    `Cannot go on with a connection: more than ${DOOR_HELD_MAX} bytes of the sandbox wait for hosts that do not take them`,
+  )
 }
 
 function resetError(): OpenExecError {

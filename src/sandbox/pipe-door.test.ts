@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { greeted, type Puppet } from '../../test/helpers/puppet.ts'
 import type { Pipe } from './pipe.ts'
 import { u32, u64 } from './protocol-messages.ts'
-import { DOOR_WINDOW, FROM_DOOR, TO } from './protocol.ts'
+import { DOOR_CONNECTIONS_OLD, DOOR_WINDOW, FROM_DOOR, TO } from './protocol.ts'
 
 const FIRST = 0x8000_0000
 const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -59,7 +59,7 @@ describe('openDoor()', () => {
     [
       'more connections than there may be',
       (puppet) => {
-        for (let id = 1; id <= 64; id++) puppet.say(FROM_DOOR.opened, FIRST + id)
+        for (let id = 1; id <= DOOR_CONNECTIONS_OLD; id++) puppet.say(FROM_DOOR.opened, FIRST + id)
       },
     ],
   ]

@@ -10,7 +10,12 @@ import type { Channel, Link } from './pipe-link.ts'
 import type { Hello } from './protocol-messages.ts'
 import {
   CHANNEL_MAX,
+  DOOR_CONNECTIONS_FEW,
   DOOR_CONNECTIONS_MAX,
+  DOOR_CONNECTIONS_OLD,
+  DOOR_HELD_MAX,
+  DOOR_INPUT_WINDOW,
+  DOOR_WINDOW,
   type DoorFrame,
   FROM_DOOR,
   TO,
@@ -32,7 +37,7 @@ export function openDoor(
         'Cannot listen in the sandbox: its supervisor is too old to know how',
         { hint: 'Build the supervisor anew with `npm run setup`' },
       )
-    door ??= new Door(link)
+    door ??= new Door(link, hello.hasManyConnections)
     return await door.listen(port, onConnection)
   }
 }
@@ -43,9 +48,11 @@ class Door implements Channel<DoorFrame> {
   #waiting: Deferred<number>[] = []
   #connections = new Map<number, DoorConnection>()
   #lastId = CHANNEL_MAX
+  #hasMany: boolean
 
-  constructor(link: Link) {
+  constructor(link: Link, hasMany: boolean) {
     this.#link = link
+    this.#hasMany = hasMany
     link.serveDoor(this)
   }
 
@@ -55,6 +62,7 @@ class Door implements Channel<DoorFrame> {
     this.#waiting.push(answer)
     const payload = Buffer.alloc(4)
     payload.writeUInt16BE(port)
+    if (this.#hasMany) payload.writeUInt16BE(DOOR_CONNECTIONS_MAX, 2)
     this.#link.send(TO.listen, 0, [payload])
     return answer.promise
   }
@@ -86,12 +94,34 @@ class Door implements Channel<DoorFrame> {
     )
   }
 
+  #most(): number {
+    return this.#hasMany ? DOOR_CONNECTIONS_MAX : DOOR_CONNECTIONS_OLD
+  }
+
+  #window(): number {
+    if (!this.#hasMany) return DOOR_INPUT_WINDOW.old
+    return DOOR_INPUT_WINDOW[this.#connections.size > DOOR_CONNECTIONS_FEW ? 'many' : 'few']
+  }
+
+  #mayHold(): boolean {
+    // So few cannot hold more than that.
+    if (this.#connections.size * DOOR_WINDOW <= DOOR_HELD_MAX) return true
+    let held = 0
+    for (const connection of this.#connections.values()) held += connection.readableLength
+    return held <= DOOR_HELD_MAX
+  }
+
   #open(id: number): void {
     if (id <= this.#lastId) throw violation(`connection ${id} was there before`)
-    if (this.#connections.size >= DOOR_CONNECTIONS_MAX) throw violation('too many connections')
+    if (this.#connections.size >= this.#most()) throw violation('too many connections')
     this.#lastId = id
     const onOver = () => void this.#connections.delete(id)
-    const connection = new DoorConnection(this.#link, { id, onOver })
+    const connection = new DoorConnection(this.#link, {
+      id,
+      onOver,
+      window: () => this.#window(),
+      mayHold: () => this.#mayHold(),
+    })
     this.#connections.set(id, connection)
     try {
       this.#onConnection(connection)

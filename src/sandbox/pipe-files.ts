@@ -8,7 +8,7 @@ import { InputStream } from './pipe-input.ts'
 import type { Channel, Link } from './pipe-link.ts'
 import { OutputStream } from './pipe-output.ts'
 import { readFileStat, readU64 } from './protocol-messages.ts'
-import { FROM, type Frame, INPUT_FRAMES, type ToType, violation } from './protocol.ts'
+import { FROM, type Frame, INPUT_FRAMES, INPUT_WINDOW, type ToType, violation } from './protocol.ts'
 
 export interface FileAnswer {
   /** Content, entries or sections, as the operation has them. */
@@ -79,6 +79,7 @@ class FileOperation implements Channel {
     this.#input = new InputStream(link, {
       channel: this.#channel,
       offset: 0,
+      window: () => INPUT_WINDOW,
       frames: INPUT_FRAMES,
     })
     link.send(request.type, this.#channel, request.payload)

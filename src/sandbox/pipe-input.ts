@@ -6,14 +6,7 @@ import { OpenExecError } from '../schema/index.ts'
 import { deferred } from './pipe-deferred.ts'
 import type { Link } from './pipe-link.ts'
 import { readU64, u64 } from './protocol-messages.ts'
-import {
-  DATA_BYTES_MAX,
-  type DoorFrame,
-  type Frame,
-  INPUT_WINDOW,
-  type ToType,
-  violation,
-} from './protocol.ts'
+import { DATA_BYTES_MAX, type DoorFrame, type Frame, type ToType, violation } from './protocol.ts'
 
 /** The frames that carry a stream and its end. */
 export interface InputFrames {
@@ -25,6 +18,7 @@ export class InputStream {
   #link: Link
   #channel: number
   #frames: InputFrames
+  #window: () => number
   #sent: number
   #credited: number
   #ended = false
@@ -32,15 +26,19 @@ export class InputStream {
   #wake: (() => void) | undefined
   #last: Promise<void> = Promise.resolve()
 
-  constructor(link: Link, options: { channel: number; offset: number; frames: InputFrames }) {
+  constructor(
+    link: Link,
+    options: { channel: number; offset: number; window(): number; frames: InputFrames },
+  ) {
     this.#link = link
     this.#channel = options.channel
     this.#frames = options.frames
+    this.#window = options.window
     this.#sent = options.offset
     this.#credited = options.offset
   }
 
-  /** Resolves when the last byte is on its way. Writes are sent in the order they were asked for. */
+  /** Resolves when the last byte is on its way; until then the bytes must not change. Writes are sent in the order they were asked for. */
   write(bytes: Uint8Array): Promise<void> {
     if (this.#ended) return Promise.reject(afterEnd())
     this.#last = this.#last.then(() => this.#write(bytes))
@@ -73,18 +71,18 @@ export class InputStream {
 
   async #write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length && !this.#closed;) {
-      const open = INPUT_WINDOW - (this.#sent - this.#credited)
-      if (open === 0) {
+      const open = this.#window() - (this.#sent - this.#credited)
+      if (open <= 0) {
         const { promise, resolve } = deferred<void>()
         this.#wake = resolve
         await promise
         continue
       }
       const part = bytes.subarray(at, at + Math.min(open, DATA_BYTES_MAX))
-      this.#link.send(this.#frames.bytes, this.#channel, [u64(this.#sent), part])
+      const sent = this.#link.sendBulk(this.#frames.bytes, this.#channel, [u64(this.#sent), part])
       this.#sent += part.length
       at += part.length
-      await this.#link.writable()
+      await sent
     }
   }
 }

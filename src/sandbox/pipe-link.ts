@@ -8,11 +8,11 @@ import { OpenExecError } from '../schema/index.ts'
 import { deferred, type Deferred } from './pipe-deferred.ts'
 import { MarkerFinder } from './marker-finder.ts'
 import { type Hello, readHello } from './protocol-messages.ts'
+import { framePieces } from './protocol-encode.ts'
 import {
   CHANNEL_MAX,
   CHANNELS_OPEN_MAX,
   type DoorFrame,
-  encodeFrame,
   FROM,
   type Frame,
   FrameDecoder,
@@ -62,7 +62,6 @@ export class Link {
   #over: { error: OpenExecError } | undefined
   #resolveEnded: (error: OpenExecError | undefined) => void
   #corked = false
-  #writers: (() => void)[] = []
   #pinger: NodeJS.Timeout
   #silence: NodeJS.Timeout | undefined
 
@@ -78,7 +77,7 @@ export class Link {
     // Listeners for errors stay: one that comes after the end must not end the process.
     ends.readable.on('data', this.#onData).on('error', this.#onError)
     ends.readable.on('close', this.#onClose).on('end', this.#onClose)
-    ends.writable.on('error', this.#onError).on('drain', this.#onDrain).on('close', this.#onClose)
+    ends.writable.on('error', this.#onError).on('close', this.#onClose)
   }
 
   /** Takes the next free id. Throws when the link is over or too many channels are open. */
@@ -119,7 +118,10 @@ export class Link {
     parts: readonly Uint8Array[] = [],
     stream: StreamId = 0,
   ): void {
-    if (this.#over) return
+    if (!this.#over) this.#write(framePieces(type, channel, parts, stream), undefined)
+  }
+
+  #write(pieces: readonly Uint8Array[], onWritten: (() => void) | undefined): void {
     const { writable } = this.#ends
     if (!this.#corked) {
       this.#corked = true
@@ -129,14 +131,17 @@ export class Link {
         writable.uncork()
       })
     }
-    writable.write(encodeFrame(type, channel, parts, stream))
+    const last = pieces.length - 1
+    for (const [i, piece] of pieces.entries())
+      if (i < last || onWritten === undefined) writable.write(piece)
+      else writable.write(piece, onWritten)
   }
 
-  /** Resolves when the pipe takes more bytes, or is over. */
-  async writable(): Promise<void> {
-    if (this.#over || !this.#ends.writable.writableNeedDrain) return
+  /** Resolves once the engine has the bytes, or the pipe is over: then they may change again. */
+  async sendBulk(type: ToType, channel: number, parts: readonly Uint8Array[]): Promise<void> {
+    if (this.#over) return
     const { promise, resolve } = deferred<void>()
-    this.#writers.push(resolve)
+    this.#write(framePieces(type, channel, parts), () => resolve())
     await promise
   }
 
@@ -159,7 +164,6 @@ export class Link {
     for (const channel of this.#channels.values()) if (channel !== 'released') channel.fail(error)
     this.#channels.clear()
     this.#door?.fail(error)
-    this.#onDrain()
     this.#greeted.reject(error)
     this.#resolveEnded(told)
   }
@@ -230,9 +234,6 @@ export class Link {
   }
 
   #onData = (chunk: Buffer) => this.#receive(chunk)
-  #onDrain = () => {
-    for (const resolve of this.#writers.splice(0)) resolve()
-  }
   #onClose = () => this.fail(lost(undefined))
   #onError = (cause: Error) => this.fail(cause instanceof OpenExecError ? cause : lost(cause))
 }

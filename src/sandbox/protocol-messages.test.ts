@@ -27,6 +27,7 @@ test('readHello() reads the channels that outlived an orchestrator', () => {
   expect(readHello(frame)).toEqual({
     first: true,
     hasDoor: false,
+    hasManyConnections: false,
     pid: 1,
     lastChannel: 77,
     live: [

@@ -33,6 +33,8 @@ export interface Hello {
   lastChannel: number
   /** Whether it can listen for connections inside. */
   hasDoor: boolean
+  /** How many connections it takes can be said, and more of each may be on its way. */
+  hasManyConnections: boolean
   live: readonly LiveChannel[]
 }
 
@@ -124,6 +126,7 @@ export function readHello({ type, payload }: Frame | DoorFrame): Hello {
     pid: payload.readUInt32BE(4),
     lastChannel: payload.readUInt32BE(8),
     hasDoor: (payload.readUInt32BE(24) & 1) !== 0,
+    hasManyConnections: (payload.readUInt32BE(24) & 2) !== 0,
     live: Array.from({ length: count }, (_, index) => readLive(payload.subarray(32 + 48 * index))),
   }
 }

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MarkerFinder } from './marker-finder.ts'
+import { encodeFrame } from './protocol-encode.ts'
 import {
   CHANNEL_MAX,
   DATA_BYTES_MAX,
-  encodeFrame,
   FROM,
   FROM_DOOR,
   FrameDecoder,

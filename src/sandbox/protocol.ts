@@ -8,7 +8,7 @@
 import { OpenExecError } from '../schema/index.ts'
 
 export const PROTOCOL_VERSION = 1
-const HEADER_BYTES = 12
+export const HEADER_BYTES = 12
 export const MARKER_BYTES = 32
 /** Bytes of a stream in one frame. */
 export const DATA_BYTES_MAX = 64 * 1024
@@ -25,10 +25,15 @@ export const CHANNELS_OPEN_MAX = 64
 export const CHANNEL_MAX = 0x7fff_ffff
 /** Bytes of one direction of a connection that may be on their way. */
 export const DOOR_WINDOW = 256 * 1024
-export const DOOR_CONNECTIONS_MAX = 64
-/** Ends every frame to the supervisor; the session key never contains it. */
-const END = Buffer.from('\n')
-
+/** The same the other way: for few connections, for many, and for a supervisor that knows no other. */
+export const DOOR_INPUT_WINDOW = { few: 1024 * 1024, many: 128 * 1024, old: 256 * 1024 } as const
+/** More connections than this are many: each is given less, so that all together stay bounded. */
+export const DOOR_CONNECTIONS_FEW = 16
+export const DOOR_CONNECTIONS_MAX = 256
+/** Of a supervisor that cannot be told how many. */
+export const DOOR_CONNECTIONS_OLD = 64
+/** Bytes of all connections of one sandbox that may wait here for hosts that do not take them. */
+export const DOOR_HELD_MAX = 32 * 1024 * 1024
 /** Orchestrator to supervisor. */
 export const TO = {
   attach: 0x01,
@@ -144,24 +149,6 @@ export function violation(reason: string): OpenExecError {
       hint: 'The sandbox broke the protocol of its pipe and must be killed; run the task again',
     },
   )
-}
-
-/** Builds one frame to the supervisor out of the parts of its payload. */
-export function encodeFrame(
-  type: ToType,
-  channel: number,
-  parts: readonly Uint8Array[],
-  stream: StreamId = 0,
-): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES)
-  header[0] = type
-  header[1] = stream
-  header.writeUInt32BE(channel, 4)
-  header.writeUInt32BE(
-    parts.reduce((sum, part) => sum + part.length, 0),
-    8,
-  )
-  return Buffer.concat([header, ...parts, END])
 }
 
 type Head = Omit<Frame | DoorFrame, 'payload'>

@@ -25,6 +25,7 @@ export {
   MachineCapability,
   PolicyExplanation,
 } from './catalog.ts'
+export { LearnRequest, LearntPolicy, SimulateRequest, Simulation } from './policy-record.ts'
 export { ExecResult, FileStat, TestCase } from './command.ts'
 export {
   decodeExecFrames,

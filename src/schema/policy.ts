@@ -186,6 +186,8 @@ export const PolicyFile = z.strictObject({
   isolation: Isolation.optional(),
   network: z
     .strictObject({
+      /** `audit` lets everything public through, with a person's approval, and records it. */
+      mode: z.enum(['listed', 'audit']).optional(),
       allow: z
         .array(z.union([z.string(), NetworkEntry]))
         .max(1000)

@@ -36,6 +36,8 @@ export const RunResult = z.object({
     }),
   ),
   diff: DiffStat,
+  /** What may have gone wrong and how to find out; guesses, left out when there are none. */
+  hints: z.array(z.string()).optional(),
   /** What the run reached and was denied; left out when it asked for nothing. */
   network: z
     .array(

@@ -23,6 +23,8 @@ const COMMANDS = [
   'blueprint list',
   'blueprint check',
   'policy explain',
+  'policy learn',
+  'policy simulate',
   'policy check',
   'doctor',
   'gc',

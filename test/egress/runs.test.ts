@@ -1,6 +1,7 @@
 /** What policy and stages say of the network, through the whole program. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { bodyOf } from '../../src/cli/client.ts'
 import { dockerTest } from '../helpers/docker.ts'
 import { grown } from '../helpers/kill-rounds.ts'
 import { runWorlds } from '../helpers/run-world.ts'
@@ -15,6 +16,9 @@ afterAll(() => internet[Symbol.asyncDispose]())
 const POLICY = 'version: 1\nnetwork: { allow: [allowed.test, "*.other.test"] }\n'
 const ASK =
   'curl -sS -o /dev/null -o /dev/null -w "%{http_code} " http://allowed.test/x http://evil.test/y; true'
+/** A public host, and a name with a private address. */
+const AUDITED =
+  'curl -sS -I -o /dev/null -w "%{http_code} " http://other.test/x; curl -sS -o /dev/null -w "%{http_code} " http://inner.test/'
 const BLUEPRINT = `version: 1
 name: net
 description: Open for one stage, closed for the next
@@ -68,6 +72,48 @@ describe('runs with a network', () => {
       const ended = await world.shell('env | grep -ic proxy; nc -z 127.0.0.1 3128 || echo closed')
       expect(ended.stdout).toBe('0\nclosed\n')
       expect(ended.result.network).toBeUndefined()
+      expect(ended.result.hints).toBeUndefined()
+      const direct = await world.shell('curl -sS http://allowed.test/')
+      expect(direct.result.hints?.[0]).toContain('network.allow')
+    },
+  )
+
+  dockerTest(
+    'a run in audit mode waits for a person, reaches what is public, and teaches a policy',
+    async () => {
+      const world = await open(undefined, undefined, internet)
+      internet.arrived.length = 0
+      internet.names.set('inner.test', () => ['10.0.0.1'])
+      world.write('audit.yaml', 'version: 1\nnetwork: { mode: audit }\n')
+      const request = { image: 'base', policyFile: join(world.repo, 'audit.yaml') }
+      const command = ['sh', '-c', `${AUDITED}; true`]
+      const waiting = await world.run({ ...request, blueprint: 'command', command })
+      expect(waiting.run.status).toBe('awaiting_approval')
+      expect(internet.arrived).toEqual([])
+      await world.decide(waiting.run, true)
+      const ended = await world.resume(waiting.run)
+      expect(ended.stdout).toBe('200 403 ')
+      expect(internet.arrived).toEqual(['http HEAD other.test /x'])
+
+      const learnt = await bodyOf(
+        world.client.v1.policies.learn.$post({
+          json: { runs: [ended.run.id], mergeSuffixes: false },
+        }),
+      )
+      expect(learnt.allow).toEqual([{ host: 'other.test:80', methods: ['HEAD'], connections: 1 }])
+      expect(learnt.denied).toEqual(['inner.test:80'])
+      const simulated = async (text: string) => {
+        const document = { file: 'p.yaml', text }
+        const json = { document, runs: { last: 5 } }
+        const { changes } = await bodyOf(world.client.v1.policies.simulate.$post({ json }))
+        return changes.map(({ what, was, now }) => [what.split(' ')[0], was, now])
+      }
+      expect(await simulated('version: 1\nnetwork: { allow: [allowed.test] }\n')).toContainEqual([
+        'other.test:80',
+        'allow',
+        'block',
+      ])
+      expect((await simulated(learnt.yaml)).map(([what]) => what)).not.toContain('other.test:80')
     },
   )
 

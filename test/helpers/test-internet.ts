@@ -10,6 +10,7 @@ import {
 } from 'node:http'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
+import type { BulkReader } from '../../src/sandbox/egress/bulk-reader.ts'
 import {
   createEgressDoor,
   type DoorDeps,
@@ -74,7 +75,8 @@ export async function testInternet(): Promise<TestInternet> {
   const internet: TestInternet = {
     internet: {
       resolve: (name) => resolve(internet, name),
-      dial: (address, port, signal) => dial(internet, `${address}:${port}`, signal),
+      dial: (address, port, signal, reader) =>
+        dial(internet, `${address}:${port}`, { signal, reader }),
       classify,
       roots: () => internet.roots,
     },
@@ -167,13 +169,15 @@ async function resolve({ asked, names }: TestInternet, name: string): Promise<re
 async function dial(
   { dialled, routes }: TestInternet,
   target: string,
-  signal: AbortSignal,
+  { signal, reader }: { signal: AbortSignal; reader: BulkReader | undefined },
 ): Promise<Socket> {
   dialled.push(target)
   const there = routes.get(target)
   if (there === undefined)
     throw Object.assign(new Error(`Nothing at ${target}`), { code: 'ECONNREFUSED' })
-  const socket = connect({ host: '127.0.0.1', port: there, allowHalfOpen: true, noDelay: true })
+  const onread = reader === undefined ? {} : { onread: reader.attach() }
+  const options = { host: '127.0.0.1', port: there, allowHalfOpen: true, noDelay: true, ...onread }
+  const socket = connect(options)
   signal.addEventListener('abort', () => socket.destroy(), { once: true })
   await once(socket, 'connect')
   return socket

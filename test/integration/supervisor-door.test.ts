@@ -9,6 +9,7 @@ import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { afterAll, beforeEach, describe, expect } from 'vitest'
 import type { Pipe } from '../../src/sandbox/pipe.ts'
+import { DOOR_CONNECTIONS_MAX } from '../../src/sandbox/protocol.ts'
 import {
   build,
   type Build,
@@ -172,10 +173,10 @@ describe.each<Build>(['supervisor', 'supervisor-sanitized'])('%s', (name) => {
   })
 
   supervisorTest(
-    'the 65th connection is refused at once, a free place is taken again',
+    'a connection beyond the last place is refused at once, a free place is taken again',
     async () => {
       const { port, next } = await openDoor()
-      const clients = Array.from({ length: 64 }, () => dial(port))
+      const clients = Array.from({ length: DOOR_CONNECTIONS_MAX }, () => dial(port))
       const served = await Promise.all(clients.map(() => next()))
       const beyond = dial(port)
       await over(beyond)

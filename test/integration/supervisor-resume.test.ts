@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect } from 'vitest'
 import type { Command } from '../../src/sandbox/pipe-command.ts'
 import type { Pipe } from '../../src/sandbox/pipe.ts'
-import { encodeFrame, TO } from '../../src/sandbox/protocol.ts'
+import { encodeFrame } from '../../src/sandbox/protocol-encode.ts'
+import { TO } from '../../src/sandbox/protocol.ts'
 import {
   build,
   type Build,

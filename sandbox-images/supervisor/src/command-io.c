@@ -172,7 +172,8 @@ static int say_data(struct command *c, struct out *o) {
 
 static int say_credit(struct command *c, struct out *o) {
   uint64_t due = c->input.base - c->input_credited;
-  if (due == 0 || (due < INPUT_WINDOW / 4 && c->input.base != c->input.end)) return 1;
+  /* Not sooner, also when all is taken: who has used up its window is owed more than that. */
+  if (due < INPUT_WINDOW / 4) return 1;
   uint8_t *at = out_frame(o, (struct frame_head){FRAME_INPUT_CREDIT, 0, c->channel}, 8, NULL, 0);
   if (!at) return 0;
   put_u64(at, c->input.base);

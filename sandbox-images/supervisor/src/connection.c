@@ -14,7 +14,8 @@ void connection_init(struct connection *c, uint32_t channel, int fd) {
   memset(c, 0, sizeof *c);
   c->channel = channel;
   c->fd = fd;
-  ring_init(&c->input, DOOR_WINDOW);
+  c->window = DOOR_WINDOW;
+  ring_init(&c->input, DOOR_INPUT_WINDOW);
 }
 
 void connection_refuse(int fd) {
@@ -58,7 +59,7 @@ int connection_take(struct connection *c, uint64_t offset, const uint8_t *bytes,
   if (c->closing || c->input_ended) return 0;
   /* It has ended here; the orchestrator had not heard of it yet. */
   if (c->fd < 0) return 1;
-  if (offset != c->input.end || length > DOOR_WINDOW - (c->input.end - c->input_credited)) return 0;
+  if (offset != c->input.end || length > DOOR_INPUT_WINDOW - (c->input.end - c->input_credited)) return 0;
   if (ring_put(&c->input, bytes, length)) push(c);
   else connection_reset(c); /* no memory */
   return 1;
@@ -87,7 +88,8 @@ int connection_close(struct connection *c) {
 }
 
 static size_t window(const struct connection *c) {
-  return DOOR_WINDOW - (size_t)(c->sent - c->credited);
+  size_t under_way = (size_t)(c->sent - c->credited);
+  return c->window > under_way ? c->window - under_way : 0;
 }
 
 static int reads(const struct connection *c) {
@@ -117,7 +119,8 @@ static int say_number(struct connection *c, struct out *o, uint8_t type, uint64_
 
 static int say_credit(struct connection *c, struct out *o) {
   uint64_t due = c->input.base - c->input_credited;
-  if (due == 0 || (due < DOOR_WINDOW / 4 && !drained(c))) return 1;
+  /* Not sooner, also when all is taken: who has used up its window is owed more than that. */
+  if (due < DOOR_INPUT_STEP) return 1;
   if (!say_number(c, o, FRAME_DOOR_TAKEN, c->input.base)) return 0;
   c->input_credited = c->input.base;
   return 1;

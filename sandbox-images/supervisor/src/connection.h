@@ -13,6 +13,7 @@ struct connection {
   int readable;     /* the socket has bytes, or its end, for us */
   int told_open;
   uint64_t sent;
+  size_t window; /* how far beyond `credited` it may be */
   uint64_t credited;
   int read_ended;
   int told_end;

@@ -23,6 +23,9 @@ static struct {
   uint32_t last_id;
   uint32_t told_id; /* the last that was told of: ids grow for the orchestrator, too */
   size_t turn;
+  size_t most;
+  size_t open;
+  size_t polled[DOOR_POLLS_MAX]; /* which connection an entry of the last poll is of */
   struct connection connections[DOOR_CONNECTIONS_MAX];
 } door;
 
@@ -52,7 +55,8 @@ static int listen_on(uint16_t port) {
   return -1;
 }
 
-void door_listen(uint16_t port) {
+void door_listen(uint16_t port, uint16_t connections) {
+  door.most = connections ? connections : DOOR_CONNECTIONS_FEW;
   door.answer_owed = 1;
   door.number = 0;
   if (door.fd < 0 || (port && port != door.port)) {
@@ -80,8 +84,13 @@ static int obey(struct connection *c, const struct frame *f) {
   }
 }
 
+static void drop(struct connection *c) {
+  connection_free(c);
+  door.open--;
+}
+
 static void free_when_over(struct connection *c) {
-  if (connection_over(c)) connection_free(c);
+  if (connection_over(c)) drop(c);
 }
 
 int door_obey(const struct frame *f, const char **reason) {
@@ -95,7 +104,7 @@ int door_obey(const struct frame *f, const char **reason) {
 
 void door_forget(void) {
   for (size_t i = 0; i < DOOR_CONNECTIONS_MAX; i++)
-    if (door.connections[i].channel) connection_free(&door.connections[i]);
+    if (door.connections[i].channel) drop(&door.connections[i]);
   door.told_id = door.last_id;
   door.wanted = 0;
   door.answer_owed = 0;
@@ -113,7 +122,9 @@ size_t door_poll(struct pollfd *into) {
   if (door.fd >= 0 && !door.rest_until_ms) into[count++] = (struct pollfd){door.fd, POLLIN, 0};
   for (size_t i = 0; i < DOOR_CONNECTIONS_MAX; i++) {
     short events = door.connections[i].channel ? connection_events(&door.connections[i]) : 0;
-    if (events) into[count++] = (struct pollfd){door.connections[i].fd, events, 0};
+    if (!events) continue;
+    door.polled[count] = i;
+    into[count++] = (struct pollfd){door.connections[i].fd, events, 0};
   }
   return count;
 }
@@ -121,10 +132,11 @@ size_t door_poll(struct pollfd *into) {
 static void welcome(int fd) {
   struct connection *c = find(0);
   int one = 1;
-  if (!c || !door.wanted || door.silent || door.last_id == UINT32_MAX)
+  if (!c || door.open >= door.most || !door.wanted || door.silent || door.last_id == UINT32_MAX)
     return connection_refuse(fd);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   connection_init(c, ++door.last_id, fd);
+  door.open++;
 }
 
 static void accept_some(int64_t now_ms) {
@@ -142,11 +154,11 @@ static void accept_some(int64_t now_ms) {
 void door_move(const struct pollfd *polled, size_t count, int64_t now_ms) {
   int knocked = 0;
   for (size_t p = 0; p < count; p++) {
+    struct connection *c = &door.connections[door.polled[p]];
     if (!polled[p].revents) continue;
     if (polled[p].fd == door.fd) knocked = 1;
-    for (size_t i = 0; i < DOOR_CONNECTIONS_MAX; i++)
-      if (door.connections[i].channel && door.connections[i].fd == polled[p].fd)
-        connection_move(&door.connections[i], polled[p].revents);
+    /* What came in between may have ended it. */
+    else if (c->channel && c->fd == polled[p].fd) connection_move(c, polled[p].revents);
   }
   /* Last: a new connection may get the number of one that has just ended. */
   if (knocked) accept_some(now_ms);
@@ -183,9 +195,12 @@ static int say_opened(struct out *o) {
 int door_compose(struct out *o) {
   if (!say_listening(o) || !say_opened(o)) return 0;
   door.turn = (door.turn + 1) % DOOR_CONNECTIONS_MAX;
+  /* What waits at the orchestrator is bounded for all of them together. */
+  size_t most = door.open > DOOR_CONNECTIONS_FEW ? DOOR_WINDOW_CROWDED : DOOR_WINDOW;
   for (size_t i = 0; i < DOOR_CONNECTIONS_MAX; i++) {
     struct connection *c = &door.connections[(door.turn + i) % DOOR_CONNECTIONS_MAX];
     if (!c->channel) continue;
+    c->window = most;
     if (!connection_compose(c, o)) return 0;
     free_when_over(c);
   }

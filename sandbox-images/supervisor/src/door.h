@@ -10,8 +10,9 @@
 #include <poll.h>
 
 void door_init(void);
-/* Listens on the port, or on any where it is 0; how that went is said with LISTENING. */
-void door_listen(uint16_t port);
+/* Listens on the port, or on any where it is 0; how that went is said with LISTENING. At most
+ * `connections` are there at once; 0 is DOOR_CONNECTIONS_FEW. */
+void door_listen(uint16_t port, uint16_t connections);
 /* One frame of a connection; 0 means a violation. */
 int door_obey(const struct frame *f, const char **reason);
 /* Another orchestrator attaches: no connection outlives it, and it has to ask again. The socket

@@ -64,8 +64,8 @@ static int obey(const struct frame *f, int64_t now_us) {
     session.pong_owed = 1;
     return 1;
   case FRAME_LISTEN:
-    if (get_u16(f->payload + 2) != 0) return violation("malformed LISTEN");
-    door_listen(get_u16(f->payload));
+    if (get_u16(f->payload + 2) > DOOR_CONNECTIONS_MAX) return violation("malformed LISTEN");
+    door_listen(get_u16(f->payload), get_u16(f->payload + 2));
     return 1;
   case FRAME_DOOR_BYTES:
   case FRAME_DOOR_CREDIT:
@@ -106,7 +106,7 @@ static void greet(struct out *o) {
   put_u32(at + 12, OUTPUT_WINDOW);
   put_u32(at + 16, INPUT_WINDOW);
   put_u32(at + 20, CHANNELS_MAX);
-  put_u32(at + 24, FEATURE_DOOR);
+  put_u32(at + 24, FEATURE_DOOR | FEATURE_MANY);
   put_u32(at + 28, (uint32_t)count);
   channels_describe(at + HELLO_FIXED);
   session.greeting = 0;

@@ -21,10 +21,15 @@ enum {
   OUTPUT_WINDOW = 512 * 1024, /* unacknowledged bytes of one output stream */
   INPUT_WINDOW = 256 * 1024,  /* bytes of one input stream on their way to the process */
   CHANNELS_MAX = 64,
-  DOOR_WINDOW = 256 * 1024, /* bytes of one direction of a connection on their way */
-  DOOR_CONNECTIONS_MAX = 64,
+  DOOR_WINDOW = 256 * 1024,         /* bytes of a connection to the orchestrator on their way */
+  DOOR_WINDOW_CROWDED = 64 * 1024,  /* the same while there are many */
+  DOOR_INPUT_WINDOW = 1024 * 1024,  /* bytes to the client on their way */
+  DOOR_INPUT_STEP = 128 * 1024,     /* credit for them comes in steps */
+  DOOR_CONNECTIONS_FEW = 64,
+  DOOR_CONNECTIONS_MAX = 256,
   CHANNEL_MAX = 0x7fffffff, /* of the orchestrator; ids above it are the supervisor's */
   FEATURE_DOOR = 1,
+  FEATURE_MANY = 2, /* LISTEN says how many connections; DOOR_INPUT_WINDOW */
   ARGS_MAX = 16384,
   ENVS_MAX = 8192,
 };

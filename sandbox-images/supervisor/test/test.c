@@ -301,7 +301,8 @@ static void a_connection_holds_a_window_and_no_more(void) {
   int client;
   struct connection c = connected(&client);
   uint64_t sent = 0;
-  for (; sent < DOOR_WINDOW; sent += DATA_MAX) CHECK(connection_take(&c, sent, bytes, DATA_MAX));
+  for (; sent < DOOR_INPUT_WINDOW; sent += DATA_MAX)
+    CHECK(connection_take(&c, sent, bytes, DATA_MAX));
   CHECK(!connection_take(&c, sent, bytes, 1));
   CHECK(connection_events(&c) == (POLLIN | POLLOUT));
   connection_free(&c);

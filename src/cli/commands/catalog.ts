@@ -1,20 +1,12 @@
-/** blueprint, policy, doctor: what can be asked without any run. */
+/** blueprint, doctor: what can be asked without any run. */
 import type { Command } from 'commander'
-import { Option } from 'commander'
-import { resolve } from 'node:path'
-import {
-  type Document,
-  type MachineCapability,
-  SandboxMode,
-  YAML_BYTES_MAX,
-} from '../../schema/index.ts'
+import type { MachineCapability } from '../../schema/index.ts'
 import { bodyOf } from '../client.ts'
-import { CATALOG, type CommandContext, using } from '../command-context.ts'
-import { oneLine, paint, plural, printJson, printTable } from '../print.ts'
+import { CATALOG, type CommandContext, documentOf, using } from '../command-context.ts'
+import { oneLine, paint, printJson, printTable } from '../print.ts'
 
 export function registerCatalog(program: Command, context: CommandContext): void {
   registerBlueprint(program, context)
-  registerPolicy(program, context)
   registerDoctor(program, context)
 }
 
@@ -59,53 +51,6 @@ function registerBlueprint(program: Command, context: CommandContext): void {
         if (options.json === true) return printJson(context.io, { ok: true, ...report })
         context.io.out(report.graph)
         context.io.out(`\n${paint(context.io, 'green', '✔')} Blueprint "${report.name}" is sound`)
-      }),
-    )
-}
-
-function registerPolicy(program: Command, context: CommandContext): void {
-  const policy = program.command('policy').description('Explain or check a policy.')
-  policy
-    .command('explain')
-    .argument('[file]', 'policy file (default: the built-in policy)')
-    .description('Say what a run may do, in words and as engine settings.')
-    .addHelpText(
-      'after',
-      '\nExamples:\n' +
-        '  openexec policy explain                                   the built-in policy\n' +
-        '  openexec policy explain openexec.policy.yaml --sandbox read_only',
-    )
-    .addOption(new Option('--sandbox <mode>', 'for this mode').choices([...SandboxMode.options]))
-    .option('--json', 'print one JSON object')
-    .action((file: string | undefined, options: { sandbox?: SandboxMode; json?: boolean }) =>
-      using(context, CATALOG, async ({ client }) => {
-        const document = file === undefined ? undefined : await documentOf(context, file)
-        const explanation = await bodyOf(
-          client.v1.policies.explain.$post({
-            json: {
-              ...(document !== undefined && { document }),
-              ...(options.sandbox !== undefined && { mode: options.sandbox }),
-            },
-          }),
-        )
-        if (options.json === true) return printJson(context.io, explanation)
-        context.io.out(explanation.text)
-      }),
-    )
-  policy
-    .command('check')
-    .argument('<file>', 'a YAML file')
-    .description('Check a policy file and run the tests inside it.')
-    .addHelpText('after', '\nExample:\n  openexec policy check openexec.policy.yaml')
-    .option('--json', 'print one JSON object')
-    .action((file: string, options: { json?: boolean }) =>
-      using(context, CATALOG, async ({ client }) => {
-        const json = await documentOf(context, file)
-        const report = await bodyOf(client.v1.policies.check.$post({ json }))
-        if (options.json === true) return printJson(context.io, { ok: true, ...report })
-        context.io.out(
-          `${paint(context.io, 'green', '✔')} Policy "${file}" is sound: ${plural(report.rules, 'rule')}, its tests pass`,
-        )
       }),
     )
 }
@@ -159,9 +104,4 @@ function printCapabilities(
   for (const [name, { has, meaning, remedy }] of Object.entries(capabilities))
     if (has !== 'yes' && remedy !== undefined)
       io.out(`\n${name}: ${oneLine(meaning, 200)}\n    ${oneLine(remedy, 300)}`)
-}
-
-async function documentOf({ io }: CommandContext, file: string): Promise<Document> {
-  const content = await io.readFile(resolve(io.cwd, file), YAML_BYTES_MAX)
-  return { file, text: new TextDecoder().decode(content) }
 }

@@ -69,13 +69,14 @@ export async function forwardRequest(
 
 async function openUpstream(
   deps: DoorDeps,
-  { session, way, isTls }: Forwarded,
+  { session, way, request, isTls }: Forwarded,
   { rule, secrets }: { rule: string; secrets: readonly string[] },
 ): Promise<Found<Socket>> {
   const upstream = await dialWayOut(deps, way, session.signal)
   if (!upstream.ok) return upstream
   const { host, port } = way.permission
-  const about = { via: 'http', host: host.host, port, rule, secrets } as const
+  const method = request.method ?? ''
+  const about = { via: 'http', method, host: host.host, port, rule, secrets } as const
   const followed = session.follow(upstream.value, about)
   if (!isTls) return upstream
   const secure = await secureUpstream(deps, way, upstream.value)

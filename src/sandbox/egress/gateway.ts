@@ -2,6 +2,7 @@ import type { Environment } from '../engine-addresses.ts'
 import { createEgressDoor, type EgressDoor, type RunSide } from './door.ts'
 import { classifyHere, dialAddress, resolveName, rootsOf } from './internet.ts'
 import { EGRESS_LIMITS } from './limits.ts'
+import { createNameCache } from './name-cache.ts'
 import type { EgressRecord } from './session.ts'
 import type { WayOutDeps } from './way-out.ts'
 
@@ -16,7 +17,7 @@ export interface Gateway {
 /** The machine's own network. `certificates` names authorities of this site. */
 export function machineInternet(certificates: Environment): Internet {
   return {
-    resolve: resolveName,
+    resolve: createNameCache(resolveName, () => performance.now()),
     dial: dialAddress,
     classify: classifyHere,
     roots: rootsOf(certificates),

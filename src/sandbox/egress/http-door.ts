@@ -15,7 +15,7 @@ import {
 } from './same-authority.ts'
 import { forwardRequest } from './forward-request.ts'
 import type { DoorDeps } from './door.ts'
-import { openTunnel, unseenRequests } from './open-tunnel.ts'
+import { openTunnel, readerFor, unseenRequests } from './open-tunnel.ts'
 import { refusalAnswer, refusalBody, statusText } from './refusal-text.ts'
 import type { Session } from './session.ts'
 import { standIn, standInFor } from './stand-in.ts'
@@ -165,13 +165,15 @@ async function connect(
   }
   const unseen = unseenRequests(way.value)
   if (unseen !== undefined) return refuseTunnel(unseen)
-  const upstream = await dialWayOut(deps, way.value, session.signal)
+  const reader = readerFor(way.value)
+  const upstream = await dialWayOut(deps, way.value, session.signal, reader)
   if (!upstream.ok) return refuseTunnel(upstream.refusal)
   client.write(GRANTED)
   await openTunnel(session, {
     http: door,
     way: way.value,
     upstream: upstream.value,
+    reader,
     via: 'tunnel',
   })
 }

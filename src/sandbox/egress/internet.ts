@@ -7,6 +7,7 @@ import { type AddressClass, classifyAddress } from '../../policy/index.ts'
 import type { Environment } from '../engine-addresses.ts'
 import { deferred } from '../pipe-deferred.ts'
 import { authoritySources, findPrivateAuthorities } from '../private-authorities.ts'
+import type { BulkReader } from './bulk-reader.ts'
 
 const TRY_MS = 3_000
 const TRIES = 2
@@ -32,10 +33,12 @@ export async function dialAddress(
   address: string,
   port: number,
   signal: AbortSignal,
+  reader?: BulkReader,
 ): Promise<Socket> {
   signal.throwIfAborted()
   const { promise, resolve, reject } = deferred<Socket>()
-  const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+  const onread = reader === undefined ? {} : { onread: reader.attach() }
+  const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true, ...onread })
   const stop = () => socket.destroy(new Error('Aborted', { cause: signal.reason }))
   signal.addEventListener('abort', stop, { once: true })
   socket.once('connect', () => resolve(socket)).once('error', reject)

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { BulkReader } from './bulk-reader.ts'
 import type { HttpDoor } from './http-door.ts'
 import type { EgressRecord, Session } from './session.ts'
 import { checkHello, passBack, passOn, untilBothEnd } from './tunnel.ts'
@@ -9,6 +10,8 @@ export interface TunnelOptions {
   way: WayOut
   /** Connected to one of the checked addresses. */
   upstream: Socket
+  /** Of the socket; `undefined` where it is an ordinary stream. */
+  reader: BulkReader | undefined
   via: EgressRecord['via']
 }
 
@@ -20,7 +23,7 @@ const TLS_PORT = 443
  * what is checked of requests; everything else passes once its first bytes have been seen.
  */
 export async function openTunnel(session: Session, options: TunnelOptions): Promise<void> {
-  const { http, way, upstream, via } = options
+  const { http, way, upstream, reader, via } = options
   const { permission } = way
   const { host, port, rule } = permission
   if (port === HTTP_PORT) {
@@ -31,11 +34,11 @@ export async function openTunnel(session: Session, options: TunnelOptions): Prom
   const followed = session.follow(upstream, { via, host: host.host, port, rule, secrets: [] })
   untilBothEnd(session, upstream)
   // Nothing of the sandbox goes out before it was seen; on other ports the host may speak first.
-  if (port !== TLS_PORT) passBack(session, upstream)
+  if (port !== TLS_PORT) passBack(session, upstream, reader)
   const verdict = await checkHello(session, permission)
   if (session.signal.aborted) return
   if (verdict.ok) {
-    if (port === TLS_PORT) passBack(session, upstream)
+    if (port === TLS_PORT) passBack(session, upstream, reader)
     passOn(session, upstream)
     return
   }
@@ -43,6 +46,11 @@ export async function openTunnel(session: Session, options: TunnelOptions): Prom
   followed.drop()
   session.refused(via, { ...told, rule: verdict.rule, reason: verdict.reason })
   session.destroy()
+}
+
+/** Requests are read from ordinary streams; other tunnels only pass bytes on. */
+export function readerFor({ permission }: WayOut): BulkReader | undefined {
+  return permission.port === HTTP_PORT ? undefined : new BulkReader()
 }
 
 /** Requests of a tunnel in which nobody stands in, where only some requests are permitted. */

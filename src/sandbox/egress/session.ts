@@ -13,6 +13,8 @@ import type { Refusal } from './way-out.ts'
 export interface EgressRecord {
   stage: string
   via: 'http' | 'tunnel' | 'socks'
+  /** Of a request that could be read. */
+  method?: string
   host: string
   port: number
   outcome: 'allowed' | 'denied' | 'failed'
@@ -102,7 +104,7 @@ export class Session {
   /** Counts what passes, and tells it when the connection to the host is over. */
   follow(
     upstream: Socket,
-    about: Pick<EgressRecord, 'via' | 'host' | 'port' | 'rule' | 'secrets'>,
+    about: Pick<EgressRecord, 'via' | 'method' | 'host' | 'port' | 'rule' | 'secrets'>,
   ): Followed {
     const startedAt = this.#deps.now()
     let isTold = true

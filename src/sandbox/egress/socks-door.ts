@@ -3,7 +3,7 @@ import type { Session } from './session.ts'
 import type { HttpDoor } from './http-door.ts'
 import { peek } from './peek.ts'
 import { readGreeting, readRequest, SOCKS_REPLY, socksReply } from './socks.ts'
-import { openTunnel, unseenRequests } from './open-tunnel.ts'
+import { openTunnel, readerFor, unseenRequests } from './open-tunnel.ts'
 import { standIn, standInFor } from './stand-in.ts'
 import { dialWayOut, findWayOut, type Refusal } from './way-out.ts'
 
@@ -53,10 +53,17 @@ export async function serveSocks(
   }
   const unseen = unseenRequests(way.value)
   if (unseen !== undefined) return refuse(unseen)
-  const upstream = await dialWayOut(deps, way.value, signal)
+  const reader = readerFor(way.value)
+  const upstream = await dialWayOut(deps, way.value, signal, reader)
   if (!upstream.ok) return refuse(upstream.refusal)
   client.write(socksReply(SOCKS_REPLY.granted))
-  await openTunnel(session, { http, way: way.value, upstream: upstream.value, via: 'socks' })
+  await openTunnel(session, {
+    http,
+    way: way.value,
+    upstream: upstream.value,
+    reader,
+    via: 'socks',
+  })
 }
 
 /** Takes bytes that were looked at out of the stream. */

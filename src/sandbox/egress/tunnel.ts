@@ -1,6 +1,7 @@
 /** Bytes both ways between a sandbox and a host, once the first of them were looked at. */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { BulkReader } from './bulk-reader.ts'
 import { type Hello, readHello } from './client-hello.ts'
 import { peek } from './peek.ts'
 import type { Session } from './session.ts'
@@ -10,9 +11,11 @@ const TLS_PORT = 443
 const TLS_HANDSHAKE = 22
 
 /** What the host says, to the sandbox. The end of it is told, and the other direction goes on. */
-export function passBack(session: Session, upstream: Socket): void {
+export function passBack(session: Session, upstream: Socket, reader: BulkReader | undefined): void {
   session.arm(session.limits.idleMs)
-  pass(upstream, session.client, session)
+  const count = (bytes: number) => session.count(bytes)
+  if (reader?.pass(upstream, session.client, count) !== true)
+    pass(upstream, session.client, session)
   upstream.once('close', () => {
     // What has come is still delivered.
     if (upstream.readableEnded && !upstream.errored) return

@@ -11,13 +11,14 @@ import {
   type NetworkList,
   type Permission,
 } from '../../policy/index.ts'
+import type { BulkReader } from './bulk-reader.ts'
 import type { EgressLimits } from './limits.ts'
 
 export interface WayOutDeps {
   /** All addresses of a name, by a resolver outside of the sandbox. */
   resolve(name: string, signal: AbortSignal): Promise<readonly string[]>
-  /** Connects to exactly this address. */
-  dial(address: string, port: number, signal: AbortSignal): Promise<Socket>
+  /** Connects to exactly this address. What comes is read by `reader` where that is attached. */
+  dial(address: string, port: number, signal: AbortSignal, reader?: BulkReader): Promise<Socket>
   classify(address: string): AddressClass
   /** PEM of the authorities that certificates of hosts must come from. */
   roots(): readonly string[]
@@ -81,21 +82,29 @@ export async function dialWayOut(
   deps: WayOutDeps,
   { permission, addresses }: WayOut,
   signal: AbortSignal,
+  reader?: BulkReader,
 ): Promise<Found<Socket>> {
   const about = aboutOf(permission)
   let why = ''
-  for (const address of addresses) {
+  const [first] = addresses
+  // With a single address there is no other to try: one that broke off while connecting gets two.
+  const tried = addresses.length === 1 && first !== undefined ? [first, first] : addresses
+  for (const address of tried) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(deps.limits.dialMs)])
     try {
-      return { ok: true, value: await deps.dial(address, permission.port, limit) }
+      return { ok: true, value: await deps.dial(address, permission.port, limit, reader) }
     } catch (error) {
       signal.throwIfAborted()
       why = limit.aborted ? 'it did not answer in time' : codeOf(error)
+      if (addresses.length === 1 && !BROKEN_OFF.includes(why)) break
     }
   }
   const reason = `Permitted, but it cannot be connected to: ${why}`
   return no({ ...about, outcome: 'failed', status: 502, reason, remedy: '' })
 }
+
+/** A connection that was not refused, and may well come about a moment later. */
+const BROKEN_OFF: readonly string[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'EAGAIN']
 
 async function answersFor(
   deps: WayOutDeps,
