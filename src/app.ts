@@ -28,7 +28,7 @@ import type { OpenedRuntime, Program } from './program.ts'
 import { localEndpoint } from './router/index.ts'
 import { createSandboxes, findEngine, type Internet, type Sandboxes } from './sandbox/index.ts'
 import { DEFAULT_TENANT, type Log, OpenExecError, type Run, RunRequest } from './schema/index.ts'
-import { createWorkspaces, probeOverlay } from './workspace/index.ts'
+import { createWorkspaces, probeOverlay, type Workspaces } from './workspace/index.ts'
 import { withoutSecrets } from './quiet-log.ts'
 import { sharedCheckouts } from './shared-checkouts.ts'
 import { poolOf } from './warm-slots.ts'
@@ -135,18 +135,10 @@ export function openProgram(
   const now = Date.now
   const newId = createNewId()
   const root = stateDir === undefined ? undefined : prepareStateRoot(stateDir)
-  const workspaces = createWorkspaces({
-    stateDir: root ?? realpathSync(tmpdir()),
-    searchPath: config.path,
-    now,
-    remembers: pooled !== undefined,
-    ...(root !== undefined && {
-      seeds: sharedCheckouts(root, {
-        engine: config.engine,
-        pooled: pooled !== undefined,
-        sandboxes: () => sandboxes,
-      }),
-    }),
+  const workspaces = workspacesAt(root, {
+    config,
+    isPooled: pooled !== undefined,
+    sandboxes: () => sandboxes,
   })
   const sandboxes: Sandboxes = createSandboxes({
     connect: (signal) => findEngine(config.engine, signal),
@@ -190,6 +182,25 @@ export function openProgram(
       }
     },
   }
+}
+
+/** Sandboxes are only asked when a shared checkout is tried. */
+function workspacesAt(
+  root: string | undefined,
+  {
+    config,
+    isPooled,
+    sandboxes,
+  }: { config: Config; isPooled: boolean; sandboxes: () => Sandboxes },
+): Workspaces {
+  const seeds = { engine: config.engine, pooled: isPooled, sandboxes }
+  return createWorkspaces({
+    stateDir: root ?? realpathSync(tmpdir()),
+    searchPath: config.path,
+    now: Date.now,
+    remembers: isPooled,
+    ...(root !== undefined && { seeds: sharedCheckouts(root, seeds) }),
+  })
 }
 
 /** Marks what belongs to one state directory. */

@@ -25,6 +25,7 @@ import {
   createWebhooks,
   executionSignal,
   readGitSettings,
+  type RuntimeDeps,
   runtimesByTenant,
   userFor,
 } from './runtime/index.ts'
@@ -82,25 +83,7 @@ export function openRuntime(
       watch: (id, until) => executionSignal({ state, now }, id, until),
     }),
   )
-  const checkModelScript = async (scriptFile: string) =>
-    void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 }))
-  const presets = () => presetHosts(config.presets)
-  const bringSource = createBringSource({
-    workspaces: shared.workspaces,
-    internet: outside,
-    settings: () => readGitSettings(config.operatorFile),
-    tokens: config.gitTokens,
-    authorities: config.certificates['SSL_CERT_FILE'],
-  })
-  const given = {
-    bringSource,
-    keepSeen: seen.keep,
-    startsAtOnce,
-    userOf: userFor,
-    checkModelScript,
-    presets,
-    chooseModel: models.choose,
-  }
+  const given = givenOf(config, { ...shared, startsAtOnce, keepSeen: seen.keep, internet: outside })
   const deps = { ...base, ...given, engine, failures: new Map<RunId, unknown>() }
   const tokens = createTokens({ state, now, newId })
   return {
@@ -116,6 +99,36 @@ export function openRuntime(
       timeline[Symbol.dispose]()
       state[Symbol.dispose]()
     },
+  }
+}
+
+/** What runs are submitted with. */
+function givenOf(
+  config: Config,
+  {
+    workspaces,
+    models,
+    internet,
+    ...rest
+  }: Pick<Shared, 'workspaces' | 'models'> &
+    Pick<RuntimeDeps, 'startsAtOnce' | 'keepSeen'> & { internet: Internet },
+) {
+  const { startsAtOnce, keepSeen } = rest
+  return {
+    startsAtOnce,
+    keepSeen,
+    userOf: userFor,
+    chooseModel: models.choose,
+    presets: () => presetHosts(config.presets),
+    checkModelScript: async (scriptFile: string) =>
+      void (await selectModel({ other: undefined, scriptFile, callsBefore: 0 })),
+    bringSource: createBringSource({
+      workspaces,
+      internet,
+      settings: () => readGitSettings(config.operatorFile),
+      tokens: config.gitTokens,
+      authorities: config.certificates['SSL_CERT_FILE'],
+    }),
   }
 }
 

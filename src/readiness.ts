@@ -60,3 +60,12 @@ function refuseUnusableState({ deps: { state } }: OpenedRuntime): void {
     })
   }
 }
+
+/** Throws `state_corrupt`. */
+export function refuseDamaged({ deps: { state } }: OpenedRuntime): void {
+  const found = state.checkIntegrity()
+  if (found === 'ok') return
+  throw new OpenExecError('state_corrupt', `Cannot serve: the database is damaged: ${found[0]}`, {
+    hint: 'Restore a copy made with `openexec backup`',
+  })
+}

@@ -26,8 +26,8 @@ import {
   type Service,
   thisMachine,
 } from './runtime/index.ts'
-import { DEFAULT_TENANT, OpenExecError, type Tenant } from './schema/index.ts'
-import { readiness, refuseFullDisk } from './readiness.ts'
+import { DEFAULT_TENANT, type Tenant } from './schema/index.ts'
+import { readiness, refuseDamaged, refuseFullDisk } from './readiness.ts'
 import { countAllEvents, countRuns, lockServer } from './state/index.ts'
 
 export interface ServeOptions {
@@ -78,14 +78,8 @@ const STREAMS_MAX = 2_000
  */
 export async function openServer(options: ServeOptions): Promise<Serving> {
   const { config, stateDir, log, pool, internet } = options
-  const program = openProgram({
-    config,
-    stateDir,
-    cwd: '/',
-    log,
-    pool,
-    ...(internet && { internet }),
-  })
+  const given = { config, stateDir, cwd: '/', log, pool }
+  const program = openProgram({ ...given, ...(internet && { internet }) })
   const { opened } = program
   if (opened === undefined) throw new Error('Cannot serve without a state directory')
   try {
@@ -112,10 +106,8 @@ async function serve(
   refuseDamaged(opened)
   const stop = new AbortController()
   const ended = { tell: (_figures: RunFigures): void => {} }
-  const service = startService(options, opened, {
-    signal: stop.signal,
-    onEnd: (figures) => ended.tell(figures),
-  })
+  const onEnd = (figures: RunFigures) => ended.tell(figures)
+  const service = startService(options, opened, { signal: stop.signal, onEnd })
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
   const background = startBackground(
     { opened, service },
@@ -167,6 +159,7 @@ function startService(
         waitingOfTenant: options.waitingOfTenant ?? options.waitingMax,
         runningOfTenant: options.concurrencyOfTenant ?? capacity.max,
       },
+      mayTake: () => refuseFullDisk(opened),
       ...given,
     },
   )
@@ -209,7 +202,6 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     apis.set(tenant, api)
     return api
   }
-  const ready = () => readiness(parts)
   const deps = {
     tokens: opened.tokens,
     tickets,
@@ -218,7 +210,12 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
     proxies: options.proxies,
     apiOf,
     runtimeOf: opened.runtimeOf,
-    own: ownRoutes({ document: openApiDocument(version()), metrics, tickets, ready }),
+    own: ownRoutes({
+      document: openApiDocument(version()),
+      metrics,
+      tickets,
+      ready: () => readiness(parts),
+    }),
     times: STREAM_TIMES,
     streamsMax: STREAMS_MAX,
     onAnswer: (seen: Parameters<typeof metrics.answered>[0]) => {
@@ -231,37 +228,26 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
   return server.current
 }
 
-function apiOfTenant(options: ServeOptions, { program, opened, service }: Parts, tenant: Tenant) {
+function apiOfTenant(
+  { openRoots, hookOrigins, log }: ServeOptions,
+  { program, opened, service }: Parts,
+  tenant: Tenant,
+) {
   const { root, tokens, uploads } = opened
-  const { openRoots } = options
   return createApi({
     runtime: opened.runtimeOf(tenant),
     catalog: program.catalog,
     advisor: program.advisor,
     tokens,
-    webhooks: opened.webhooksAt(options.hookOrigins),
+    webhooks: opened.webhooksAt(hookOrigins),
     schedules: opened.schedules,
     uploads,
-    admit: () => {
-      refuseFullDisk(opened)
-      service.queue.admit(tenant)
-    },
+    admit: () => service.queue.admit(tenant),
     launch: service.resume,
-    submit: async (request, place) => {
-      refuseFullDisk(opened)
-      return await service.submit(tenant, request, place)
-    },
+    submit: (request, place) => service.submit(tenant, request, place),
     requestOf: (body, caller) => requestOfBody({ root, openRoots, uploads }, body, caller),
     counts: service.queue.counts,
     backup: (directory) => backupState({ state: opened.deps.state, root }, directory),
-    onBug: (error, requestId) => options.log.bug(error, requestId),
-  })
-}
-
-function refuseDamaged({ deps: { state } }: OpenedRuntime): void {
-  const found = state.checkIntegrity()
-  if (found === 'ok') return
-  throw new OpenExecError('state_corrupt', `Cannot serve: the database is damaged: ${found[0]}`, {
-    hint: 'Restore a copy made with `openexec backup`',
+    onBug: log.bug,
   })
 }

@@ -12,7 +12,7 @@ import type { SlotLayout, Workspaces } from '../workspace/index.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import { firstConfinement, type HeadStart } from './head-start.ts'
 
-interface WarmClaim {
+export interface WarmClaim {
   /** Moves the claimed slot to the run's place; says whom it belongs to. */
   claim(layout: SlotLayout): Promise<{ uid: number; gid: number } | undefined>
   /** Known once `claim()` has settled. */

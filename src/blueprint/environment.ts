@@ -12,7 +12,6 @@ import {
   type ProjectPlan,
   type RunSandboxes,
 } from '../actions/index.ts'
-import { deniesRead } from '../policy/index.ts'
 import {
   GitOid,
   type ModelChoice,
@@ -38,6 +37,7 @@ import type { HeadStart } from './head-start.ts'
 import { describeProject, needsProject, readBaseText } from './plan-project.ts'
 import { performStage } from './perform-stage.ts'
 import { removeRemains } from './remove-remains.ts'
+import { placeFor } from './place-for.ts'
 import { openRunPlace } from './run-place.ts'
 import { openRunSide, type RunSideDeps } from './run-side.ts'
 import { touching } from './touching-sandboxes.ts'
@@ -107,25 +107,7 @@ async function openWith(
   const place = await openRunPlace(deps, { run, frozen, seen, isMade: head !== undefined }, signal)
   const { source, slotDir } = place
   const warm = createWarmClaim(deps, { frozen, slotDir, head }, signal)
-  // Its files come while a sandbox starts; no command does.
-  const placing = workspaces.place({
-    source,
-    slotDir,
-    runId: run.id,
-    signal,
-    ...deps.userOf(run.id),
-    denyRead:
-      frozen.policy.paths.deny_read.length === 0
-        ? undefined
-        : (path) => deniesRead(frozen.policy, path),
-    history: 'full',
-    claim: warm.claim,
-  })
-  const workspace = await placing.catch(async (error: unknown) => {
-    await warm.claimed?.close()
-    throw error
-  })
-  if (warm.claimed !== undefined) void workspace.fill().catch(() => {})
+  const workspace = await placeFor(deps, { run, frozen, place, warm }, signal)
   const append = (tx: Db, events: readonly NewEvent[]) =>
     void deps.timeline.append(tx, run.id, events)
   const tree = createRunTree({ workspaces, workspace }, signal)

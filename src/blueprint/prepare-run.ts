@@ -2,20 +2,15 @@
  * Everything that can be known before a run exists: repository, blueprint, policy, confinement,
  * image. Nothing is written to state; what is wrong is told at once, and no run comes of it.
  */
-import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import {
   compileConfinement,
-  expandPresets,
-  expandSecrets,
-  overridePolicy,
   type Policy,
   policySnapshot,
   type PresetHosts,
   stageMode,
 } from '../policy/index.ts'
 import {
-  DEFAULT_TENANT,
   type ModelChoice,
   OpenExecError,
   type RunId,
@@ -32,9 +27,8 @@ import type { Plan } from './plan.ts'
 import { type HeadStart, type HeadStartDeps, startAhead } from './head-start.ts'
 import { plainText } from './plain-text.ts'
 import { needsProject } from './plan-project.ts'
-import { committedPolicy, POLICY_FILE, policyFrom } from './policy-file.ts'
-import { refuseValues } from './refuse-values.ts'
-import { type SecretSources, secretValues } from './secret-values.ts'
+import { policyOf, refuseSecrets } from './run-policy.ts'
+import type { SecretSources } from './secret-values.ts'
 import { describePrices, describeTools } from './program-facts.ts'
 import { baseNotices, NOTHING_READ, readBase } from './read-base.ts'
 import { modelNotices, sourceNotices } from './run-notices.ts'
@@ -116,8 +110,7 @@ async function frameOf(
   signal: AbortSignal,
 ) {
   const { root, objectDirs } = await deps.workspaces.locate(request.repo, signal)
-  const named = await policyOf(deps, { request, root, source }, signal)
-  const policy = withSecrets(deps, request, withPresets(deps, named))
+  const policy = await policyOf(deps, { request, root, source }, signal)
   const plan = planWithModes(shipped, policy)
   await refuseSecrets(deps, { request, policy }, signal)
   const { runtimes } = await facts
@@ -209,52 +202,6 @@ function chooseBlueprint(
     blueprint: route.blueprint,
     notices: [`Blueprint "${route.blueprint}" was chosen by ${route.decided_by}: ${because}`],
   }
-}
-
-/** The file that was named, else the one in the checkout if it only narrows, else the built-in. */
-async function policyOf(
-  { workspaces }: PrepareDeps,
-  { request, root, source }: Pick<Asked, 'request' | 'source'> & { root: string },
-  signal: AbortSignal,
-): Promise<Policy> {
-  const { policyFile: named, origin } = request
-  const isCommitted = origin !== undefined && named === undefined
-  const found = isCommitted
-    ? await committedPolicy(workspaces, await source, signal)
-    : join(root, POLICY_FILE)
-  const base = policyFrom({ named, found })
-  const { sandbox, timeoutMs } = request
-  return overridePolicy(base, { from: 'operator', sandbox, timeoutMs })
-}
-
-/** The machine is asked only where the policy wants to know. */
-function withPresets({ presets }: PrepareDeps, policy: Policy): Policy {
-  return policy.network.presets.length === 0 ? policy : expandPresets(policy, presets())
-}
-
-/** Who names sources of values is looked at before anything of them. */
-function withSecrets(
-  { tenant, secretSources }: PrepareDeps,
-  { declaredSecretsOnly: declaredOnly = false }: RunRequest,
-  policy: Policy,
-): Policy {
-  const declared = (policy.operatorSecrets ?? []).length === 0 ? [] : secretSources.declared()
-  return expandSecrets(policy, {
-    declared,
-    tenant,
-    isOperator: tenant === DEFAULT_TENANT,
-    declaredOnly,
-  })
-}
-
-/** What a run could not begin with is told now; commands are asked once, when it begins. */
-async function refuseSecrets(
-  { tenant, secretSources: sources }: PrepareDeps,
-  { request, policy }: { request: RunRequest; policy: Policy },
-  signal: AbortSignal,
-): Promise<void> {
-  const reader = { sources, tenant, isOperator: tenant === DEFAULT_TENANT }
-  refuseValues(request, await secretValues(policy, reader, { which: 'without_commands', signal }))
 }
 
 /** Every stage with the mode it will have. Throws `policy_denied` for one wider than the policy. */

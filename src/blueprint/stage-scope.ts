@@ -10,7 +10,6 @@ import {
   runCommandIn,
   type RunSandboxes,
   type RunTree,
-  type StageRecord,
 } from '../actions/index.ts'
 import { type Artifacts, runDirectory, writeRunDocument } from '../artifacts/index.ts'
 import type { Cache } from '../cache/index.ts'
@@ -30,7 +29,8 @@ import {
   type SandboxMode,
   type Skill,
 } from '../schema/index.ts'
-import { type Db, listSteps, type State } from '../state/index.ts'
+import type { Db, State } from '../state/index.ts'
+import { historyOf } from './stage-history.ts'
 import type { StageAttempt } from './engine.ts'
 import type { Plan } from './plan.ts'
 import { decidedBefore } from './recorded-decisions.ts'
@@ -244,12 +244,4 @@ async function saveArtifact(
     await writeRunDocument(runDirectory(root, run.id), 'context_pack.json', pack)
   }
   return artifact
-}
-
-function historyOf({ state, run }: StageDeps): StageRecord[] {
-  return listSteps(state.db, run.id).flatMap((step): StageRecord[] => {
-    if (step.verdict === undefined) return []
-    const { stage, attempt, verdict, reason, detail, startedAt, endedAt = startedAt } = step
-    return [{ stage, attempt, verdict, reason, detail, durationMs: endedAt - startedAt }]
-  })
 }

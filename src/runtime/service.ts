@@ -36,6 +36,8 @@ export interface ServiceOptions {
   limits: QueueLimits
   /** Aborts what is executed here. */
   signal: AbortSignal
+  /** Throws `unavailable` when no run may be taken now, whatever there is room for. */
+  mayTake(): void
   /** Told of each run that has ended here. */
   onEnd(figures: RunFigures): void
 }
@@ -63,10 +65,10 @@ const RESUMED_PRIORITY = 100
 
 export function createService(
   deps: Omit<RuntimeDeps, 'tenant'> & { runtimeOf(tenant: Tenant): Runtime },
-  { capacity, limits, signal, onEnd }: ServiceOptions,
+  { capacity, limits, signal, mayTake, onEnd }: ServiceOptions,
 ): Service {
   const { state, now } = deps
-  const queue = createQueue({
+  const created = createQueue({
     state,
     now,
     capacity,
@@ -77,6 +79,7 @@ export function createService(
     },
     end: (tx, id, end) => void endIdleRun(deps, tx, { id, end }),
   })
+  const queue = guarded(created, mayTake)
   const prepare = atMost(PREPARED_AT_ONCE)
   const pending = new Map<string, Promise<Run>>()
   reconcile(deps)
@@ -113,6 +116,16 @@ export function createService(
       const priority = startedAt === undefined ? 0 : RESUMED_PRIORITY
       enqueue(state.db, { runId: id, tenant, priority, enqueuedAt: now() })
       queue.poke()
+    },
+  }
+}
+
+function guarded(queue: Queue, mayTake: () => void): Queue {
+  return {
+    ...queue,
+    admit: (tenant) => {
+      mayTake()
+      queue.admit(tenant)
     },
   }
 }

@@ -107,7 +107,6 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
     timeoutMs: FACTS_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
   })
   const supervisor = supervisorOf(deps, owner, engine)
-  const clamps = { current: NO_CLAMPS }
   const opened = new Opened()
   const gate = createOpeningGate()
   const openOne = (spec: SandboxSpec, signal: AbortSignal): Promise<DockerSandbox> =>
@@ -115,18 +114,7 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
       openSandbox(await context(spec.id, both), spec, both),
     )
   const pool = deps.pool && poolOf(deps, deps.pool, { owner, open: openOne, gate })
-  const context = async (id: string, signal: AbortSignal): Promise<OpenContext> => ({
-    engine: await engine.get(signal),
-    facts: facts.get,
-    supervisorVolume: supervisor.volume,
-    refillSupervisorVolume: supervisor.refill,
-    clamps,
-    instance: deps.instance,
-    owner,
-    now: deps.now(),
-    log: deps.log,
-    onGone: () => opened.delete(id),
-  })
+  const context = contextOf(deps, { owner, engine, facts, supervisor, opened })
   const stateOf = (labels: SandboxLabels) => stateOfOwned(labels, { deps, owner, opened })
   return {
     open: (spec, { signal }) => gate.pass(() => openOne(spec, signal), signal),
@@ -164,6 +152,32 @@ export function createSandboxes(deps: SandboxesDeps): Sandboxes {
       if (closed.status === 'rejected') throw closed.reason
     },
   }
+}
+
+interface Shared {
+  owner: string
+  engine: Once<Engine>
+  facts: Once<EngineFacts>
+  supervisor: ReturnType<typeof supervisorOf>
+  opened: Opened
+}
+
+/** What opening one sandbox needs of the process; what an engine refuses is learnt once. */
+function contextOf({ instance, now, log }: SandboxesDeps, shared: Shared) {
+  const { owner, engine, facts, supervisor, opened } = shared
+  const clamps = { current: NO_CLAMPS }
+  return async (id: string, signal: AbortSignal): Promise<OpenContext> => ({
+    engine: await engine.get(signal),
+    facts: facts.get,
+    supervisorVolume: supervisor.volume,
+    refillSupervisorVolume: supervisor.refill,
+    clamps,
+    instance,
+    owner,
+    now: now(),
+    log,
+    onGone: () => opened.delete(id),
+  })
 }
 
 /** What it once told says nothing about now. */

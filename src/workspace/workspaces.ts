@@ -4,12 +4,11 @@
  */
 import fs from 'node:fs'
 import type { Applied } from './apply.ts'
-import { BASE_TREE_LIMITS } from './base-tree.ts'
 import type { BlobReader } from './blob-reader.ts'
 import { changedPath, type ChangedPath } from './changed-path.ts'
 import type { SeedOptions } from './choose-seed.ts'
 import { commitCheckpoint, type CommitRequest, commitTree, storeRef } from './commits.ts'
-import { type CreateRequest, placeWorkspace } from './create-workspace.ts'
+import type { CreateRequest } from './create-workspace.ts'
 import {
   type DiffBytes,
   type DiffRequest,
@@ -38,6 +37,7 @@ import { commitRef, resultCommit, type ResultRequest } from './result-commit.ts'
 import { createRepositoryMemory } from './repository-memory.ts'
 import { aheadOf, realSlot } from './slots-ahead.ts'
 import { type Exchange, exchanging } from './exchange.ts'
+import { placing } from './placing.ts'
 import { readRecord, slotAt } from './slot.ts'
 import { takingHome } from './take-home.ts'
 import { pruneSeeds, SEED_LIMITS } from './seeds.ts'
@@ -232,19 +232,6 @@ function programOf(options: { searchPath: string; remembers?: boolean }): GitPro
   const { searchPath, remembers = false } = options
   const memory = remembers ? createRepositoryMemory() : undefined
   return { searchPath, timeoutMs: GIT_TIMEOUT_MS, memory }
-}
-
-function placing(
-  program: GitProgram,
-  { seeds: wanted, stateDir, now }: { seeds?: SeedOptions; stateDir: string; now(): number },
-): Workspaces['place'] {
-  const seeds = wanted && { ...wanted, stateDir }
-  return async ({ signal, ...request }) => {
-    const slotDir = realSlot(request.slotDir)
-    const full = { ...request, slotDir, seeds, limits: BASE_TREE_LIMITS, nowMs: now() }
-    const placed = await placeWorkspace({ program, signal }, full)
-    return workspaceOver(program, { ...placed, now })
-  }
 }
 
 /** Longest any one git process may take. */
