@@ -73,7 +73,7 @@ export async function runCommandIn(
   }
   const { spool, from } =
     before === undefined
-      ? { spool: await openSpool(options), from: NOWHERE }
+      ? { spool: await openSpool(options), from: undefined }
       : await resumeSpool(options)
   const told = Attempted.safeParse(before?.result).data
   if (told !== undefined) return outcomeOf(told, await spool.finish())
@@ -105,7 +105,7 @@ interface Keeping {
   step: string
   sandbox: Sandbox
   before: RunningCommand | undefined
-  from: { stdout: number; stderr: number }
+  from: { stdout: number; stderr: number } | undefined
   end(ran: Attempted): Promise<CommandOutcome>
 }
 
@@ -118,7 +118,7 @@ function keeperOf(deps: CommandDeps, keeping: Keeping): CommandKeeper {
     goOn: before && {
       channel: before.channel,
       ageMs: Math.max(0, startedAt - before.startedAt),
-      ...from,
+      heard: from,
     },
     onStarted(channel) {
       if (before !== undefined) return
@@ -141,8 +141,6 @@ function refuseOther({ sandboxId, name }: RunningCommand, { id }: Sandbox): void
     { details: { reason: 'sandbox_lost' } },
   )
 }
-
-const NOWHERE = { stdout: 0, stderr: 0 }
 
 /** The end of a command is stored by whoever hears of it first. */
 function endOnce(

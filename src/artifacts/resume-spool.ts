@@ -30,8 +30,8 @@ import { openPosition, positionPath, readPosition } from './spool-position.ts'
 import { createSpoolRecords } from './spool-records.ts'
 
 export interface ResumedSpool {
-  /** Where the output of the command goes on, in its own bytes. */
-  from: Record<Stream, number>
+  /** Where the output of the command goes on, in its own bytes; `undefined` when it is whole already. */
+  from: Record<Stream, number> | undefined
   spool: OutputSpool
 }
 
@@ -141,7 +141,7 @@ async function finished(outputDir: string, base: string, end: SpoolEnd): Promise
   const { stdout, stderr } = output
   if (stdout === undefined || stderr === undefined) throw new Error('Cannot read a spool')
   return {
-    from: { stdout: 0, stderr: 0 },
+    from: undefined,
     spool: { write: async () => 0, finish: async () => ({ stdout, stderr }) },
   }
 }

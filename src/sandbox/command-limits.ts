@@ -86,8 +86,12 @@ function begin(
     onEnd,
   }
   if (keeper?.goOn !== undefined) {
-    const { channel, stdout, stderr } = keeper.goOn
-    return pipe.resume(channel, { ...handlers, stdoutBytes: stdout, stderrBytes: stderr })
+    const { channel, heard } = keeper.goOn
+    // What is there once more of a whole output, is dropped by who has it.
+    const held = pipe.hello.live.find((one) => one.channel === channel)
+    const stdoutBytes = heard?.stdout ?? held?.stdout.from ?? 0
+    const stderrBytes = heard?.stderr ?? held?.stderr.from ?? 0
+    return pipe.resume(channel, { ...handlers, stdoutBytes, stderrBytes })
   }
   return pipe.start(
     {

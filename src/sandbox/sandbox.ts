@@ -29,8 +29,10 @@ export interface ExecRequest {
 }
 
 export interface CommandKeeper {
-  /** The command runs already, for so many `ms`, and has been heard so far. */
-  goOn: { channel: number; stdout: number; stderr: number; ageMs: number } | undefined
+  /** The command runs already, for so many `ms`, and has been `heard` so far; `undefined`: wholly. */
+  goOn:
+    | { channel: number; ageMs: number; heard: Record<OutputStream, number> | undefined }
+    | undefined
   /** Called before anything of the command can have happened. */
   onStarted(channel: number): void
   /** Awaited once it has ended and its output was taken; until then the sandbox remembers it. */

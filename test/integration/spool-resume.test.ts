@@ -111,7 +111,7 @@ test('resumeSpool() goes on to the byte wherever the process before it was kille
         tear(two.path, how)
         const { spool, from } = await resumeSpool(options(two.path, maxBytes))
         for (const stream of ['stdout', 'stderr'] as const) {
-          const rest = bytesOf(given, stream).subarray(from[stream])
+          const rest = bytesOf(given, stream).subarray(from?.[stream])
           await spool.write(stream, rest)
         }
         const resumed = shown(await spool.finish())
@@ -142,7 +142,11 @@ test('resumeSpool() of one that had ended gives its end again', async () => {
   const spool = await openSpool(options(dir.path, 4_000))
   await spool.write('stdout', Buffer.from('done\n'))
   const { stdout } = await spool.finish()
-  const again = await (await resumeSpool(options(dir.path, 4_000))).spool.finish()
+  const resumed = await resumeSpool(options(dir.path, 4_000))
+  expect(resumed.from).toBeUndefined()
+  // Its command tells some of it again.
+  await resumed.spool.write('stdout', Buffer.from('ne\n'))
+  const again = await resumed.spool.finish()
   expect(again.stdout).toEqual(stdout)
   expect(stdout.sha256).toBe(createHash('sha256').update('done\n').digest('hex'))
 })
