@@ -25,7 +25,11 @@ export async function pruneKept(
 ): Promise<string[]> {
   const removed: string[] = []
   for (const kept of listKept(stateDir)) {
-    sweepQuarantines(kept)
+    try {
+      sweepQuarantines(kept)
+    } catch {
+      // A git that outlives the process that started it may still write there; the next time it is gone.
+    }
     const { roots, commits } = inUse()
     if (!roots.has(kept.root) && now - keptUsedAt(kept) > YOUNG_MS) {
       await removeKept(stateDir, kept)

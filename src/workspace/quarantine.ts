@@ -60,8 +60,11 @@ export function sweepQuarantines({ gitDir }: KeptSource): string[] {
   return [...new Set(found)].filter((directory) => {
     const unlock = tryProcessLock(`${directory}.lock`)
     if (unlock === undefined) return false
-    fs.rmSync(directory, { recursive: true, force: true })
-    unlock()
+    try {
+      fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+    } finally {
+      unlock()
+    }
     fs.rmSync(`${directory}.lock`, { force: true })
     return true
   })

@@ -98,7 +98,14 @@ export async function sweepSlots(
         swept.failed.push({ slotDir: root, error })
       })
   }
-  for (const kept of listKept(stateDir)) sweepQuarantines(kept)
+  for (const kept of listKept(stateDir)) {
+    try {
+      sweepQuarantines(kept)
+    } catch (error) {
+      // A git that outlives the process that started it may still write there.
+      swept.failed.push({ slotDir: kept.gitDir, error })
+    }
+  }
   return { ...swept, removed: [...new Set(swept.removed)] }
 }
 
