@@ -23,6 +23,12 @@ export function checkScheduled(
   else if (blueprint !== undefined) refuseUnknown(catalog, blueprint)
   const document = documentOf(policy)
   if (document !== undefined) catalog.checkPolicy(document)
+  // Nothing keeps a commit that was sent until the time of its first run comes.
+  if ('source' in repo)
+    throw new OpenExecError('bad_request', 'Cannot schedule a commit that was sent', {
+      hint: 'Name the repository by its address, or by a path on the server',
+      details: { field: 'run.repo' },
+    })
   if (!('path' in repo) || existsSync(join(repo.path, '.git'))) return
   throw new OpenExecError(
     'repository_invalid',
