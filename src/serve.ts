@@ -1,7 +1,7 @@
 /** Builds the server out of the program: queue, gate, streams, figures, and how all of it ends. */
 import {
   type ApiServer,
-  createApi,
+  type createApi,
   loadServing,
   type RateLimits,
   type ServerLimits,
@@ -9,18 +9,17 @@ import {
 } from './api/index.ts'
 import { openProgram } from './app.ts'
 import { poolFigures, version } from './serve-health.ts'
+import { apiOfTenant } from './serve-api.ts'
 import { type Background, startBackground } from './serve-background.ts'
 import { type Internet, machineInternet } from './sandbox/index.ts'
 import type { Config } from './config.ts'
 import type { OpenedRuntime, Program } from './program.ts'
 import {
-  backupState,
   createCapacity,
   createService,
   firstTokenFile,
   keepDeadlines,
   keepTidy,
-  requestOfBody,
   type Retention,
   type RunFigures,
   type Service,
@@ -165,7 +164,7 @@ function startService(
   )
 }
 
-interface Parts {
+export interface Parts {
   program: Program
   opened: OpenedRuntime
   service: Service
@@ -226,28 +225,4 @@ async function startListening(options: ServeOptions, parts: Parts): Promise<ApiS
   }
   server.current = await listen(deps, { host, port, limits })
   return server.current
-}
-
-function apiOfTenant(
-  { openRoots, hookOrigins, log }: ServeOptions,
-  { program, opened, service }: Parts,
-  tenant: Tenant,
-) {
-  const { root, tokens, uploads } = opened
-  return createApi({
-    runtime: opened.runtimeOf(tenant),
-    catalog: program.catalog,
-    advisor: program.advisor,
-    tokens,
-    webhooks: opened.webhooksAt(hookOrigins),
-    schedules: opened.schedules,
-    uploads,
-    admit: () => service.queue.admit(tenant),
-    launch: service.resume,
-    submit: (request, place) => service.submit(tenant, request, place),
-    requestOf: (body, caller) => requestOfBody({ root, openRoots, uploads }, body, caller),
-    counts: service.queue.counts,
-    backup: (directory) => backupState({ state: opened.deps.state, root }, directory),
-    onBug: log.bug,
-  })
 }
