@@ -52,7 +52,7 @@ dockerTest('Ctrl-C cancels the run with exit code 130 and leaves nothing', async
 })
 
 dockerTest(
-  'a killed process leaves a paused run, which gc cleans up after and cancel ends',
+  'a killed process leaves a paused run, which gc leaves alone until cancel ends it',
   async () => {
     using repository = sampleRepository()
     const argv = ['sh', '-c', 'echo ready; test -e again || { touch again; sleep 600; }']
@@ -60,13 +60,15 @@ dockerTest(
     child.kill('SIGKILL')
     await once(child, 'close')
     const gc = await repository.openexec('gc', '--json')
-    expect(JSON.parse(gc.stdout)).toMatchObject({ interrupted: [] })
-    expect(await containersOf(run)).toBe(0)
-    expect(repository.leftovers()).toEqual([])
+    expect(JSON.parse(gc.stdout)).toMatchObject({ interrupted: [], containers: [] })
+    expect(await containersOf(run)).toBe(1)
     const shown = await repository.openexec('ps', '--json')
     expect(shown.stdout).toContain('"status":"paused"')
     const cancelled = await repository.openexec('cancel', run, '--json')
     expect(cancelled.code).toBe(0)
+    await repository.openexec('gc')
+    expect(await containersOf(run)).toBe(0)
+    expect(repository.leftovers()).toEqual([])
     const events = await eventsOf(repository, run)
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
     expect(verifyTimeline(events).ok).toBe(true)
