@@ -3,7 +3,7 @@
  * lock file they came from: `npm ci` deletes it with the folder, so a broken-off install shows.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmCi } from './npm.mjs'
 
@@ -15,6 +15,13 @@ export async function ensurePackages(root) {
     .digest('hex')
   const isDone = () => readIfThere(stamp)?.trim() === wanted
   if (isDone()) return
+
+  // Installing begins with removing, and what a link leads to is somebody else's.
+  const folder = join(root, 'node_modules')
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new Error(
+      `Cannot install the packages of package-lock.json: "${folder}" is a link, and what it leads to has others. Remove the link`,
+    )
 
   console.error('openexec: installing the packages of package-lock.json (under a minute)')
   await npmCi(root, { root, isDone })
