@@ -18,14 +18,17 @@ export async function removeSlot(
   const known = owner ?? ownerOf(slotDir)
   if (known !== undefined) removeWorktreeEntry(known.commonDir, slotDir, known.runId)
   const seed = seedOf(slotDir)
-  // Below a mount lies the seed, which `rm` must not come near.
-  await unmountBelow(slotDir)
   const [parent, name] = [path.dirname(slotDir), path.basename(slotDir)]
   // Out of the way before anything is waited for: the run may begin again in the same place meanwhile.
-  if (!movedAside(parent, name)) await removeTree(parent, name)
+  const isAside = movedAside(parent, name)
   // That, and what an earlier attempt had moved aside when it was cut off.
   const rest = fs.existsSync(parent) ? fs.readdirSync(parent) : []
-  for (const left of rest) if (left.startsWith(`${name}.rm`)) await removeTree(parent, left)
+  const aside = rest.filter((left) => left.startsWith(`${name}.rm`))
+  for (const left of isAside ? aside : [name, ...aside]) {
+    // Below a mount lies the seed, which `rm` must not come near.
+    await unmountBelow(path.join(parent, left))
+    await removeTree(parent, left)
+  }
   if (seed !== undefined) leaveSeed(seed, slotDir)
 }
 
