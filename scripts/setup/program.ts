@@ -3,7 +3,15 @@
  * many costs every command most of a second. `bin/openexec.js` takes it where no source is newer,
  * so that nobody who edits a source has to think of it.
  */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+} from 'node:fs'
 import { join, relative } from 'node:path'
 import { type Plugin, rolldown } from 'rolldown'
 import { isBuilt } from '../../bin/is-built.js'
@@ -43,6 +51,8 @@ export async function buildProgram(): Promise<void> {
     })
     await bundle.write({ dir: directory, format: 'esm', chunkFileNames: 'cli/[name]-[hash].js' })
     await bundle.close()
+    // Others of this machine run it too.
+    chmodSync(directory, 0o755)
     // A source that changed while this ran is newer than what was made of it.
     utimesSync(join(directory, 'cli/main.js'), started, started)
     if (existsSync(DIST)) rmSync(DIST, { recursive: true })

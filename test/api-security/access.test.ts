@@ -33,6 +33,7 @@ function ask(row: RouteRow, token: string, id = row.path.includes('/runs/') ? ru
     .replace(':artifact', 'plan')
     .replace(':task', run.taskId)
     .replace(/file$/, 'file?path=a')
+    .replace(/pack$/, `pack?known=${'0'.repeat(40)}`)
   const body = BODIES[title(row)] ?? (row.method === 'POST' ? {} : undefined)
   return server.ask(path, { method: row.method, token, body })
 }

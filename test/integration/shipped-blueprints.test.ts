@@ -6,7 +6,7 @@ import { testRegistry } from '../helpers/blueprints.ts'
 
 test('listBlueprints() takes every shipped blueprint with the actions and toolsets there are', () => {
   const shippedDir = join(import.meta.dirname, '../../blueprints')
-  expect(listBlueprints({ shippedDir, cwd: '/', registry: BLUEPRINT_REGISTRY })).toHaveLength(5)
+  expect(listBlueprints({ shippedDir, cwd: '/', registry: BLUEPRINT_REGISTRY })).toHaveLength(6)
 })
 
 test('the registry of the checker’s tests knows the actions and toolsets there are', () => {
