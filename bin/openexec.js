@@ -22,6 +22,8 @@ if (script === undefined) {
   // Not Node's default place: a folder in the shared /tmp could hold somebody else's code.
   const caches = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
   module.enableCompileCache?.(join(caches, 'openexec', 'compile'))
+  // What packages are warned of is not for users; in a file of ours Node would tell it.
+  process.noDeprecation = true
   await import(script.href)
 } else {
   startWithOwnNode(fileURLToPath(import.meta.url))
