@@ -1,11 +1,11 @@
 /** What a server does on its own, beside the runs it executes: each by a timer, until it ends. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { OpenedRuntime } from './program.ts'
 import {
   createHookSender,
   createScheduler,
   HOOK_LOOK_MS,
   type HookSender,
+  keepDoing,
   requestOfBody,
   type Retention,
   type Scheduler,
@@ -112,23 +112,20 @@ async function keepRetention(
   { retention, log }: BackgroundOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  while (retention !== undefined && !signal.aborted) {
-    try {
-      const report = await runtimeOf(DEFAULT_TENANT).gc({ ...retention, signal })
-      const details = { ...retention, runs: report.runs.length }
-      const by = { tenant: DEFAULT_TENANT, actor: 'server', scopes: [], requestId: undefined }
-      if (report.runs.length > 0)
-        tokens.record(by, {
-          action: 'gc',
-          subject: undefined,
-          details: JsonObject.parse(JSON.parse(JSON.stringify(details))),
-        })
-    } catch (error) {
-      if (!signal.aborted)
-        log.warn(`Cannot remove old runs: ${error instanceof Error ? error.message : 'failed'}`)
-    }
-    await delay(RETENTION_MS, undefined, { signal, ref: false }).catch(() => {})
-  }
+  if (retention === undefined) return
+  const rounds = { action: 'remove old runs', restMs: RETENTION_MS, log, signal }
+  await keepDoing(rounds, async () => {
+    const report = await runtimeOf(DEFAULT_TENANT).gc({ ...retention, signal })
+    const details = { ...retention, runs: report.runs.length }
+    const by = { tenant: DEFAULT_TENANT, actor: 'server', scopes: [], requestId: undefined }
+    if (report.runs.length > 0)
+      tokens.record(by, {
+        action: 'gc',
+        subject: undefined,
+        details: JsonObject.parse(JSON.parse(JSON.stringify(details))),
+      })
+    return RETENTION_MS
+  })
 }
 
 /** A database that cannot be read or written just now is tried again with the next look. */

@@ -78,9 +78,7 @@ async function openAs<Kind extends Sandbox>(
     const { stage, mode } = wish
     const told = { id, sandbox, stage, mode, digest: asked.digest, warm: early?.warm ?? false }
     await tellOpened(deps, { ...told, tookMs: deps.now() - createdAt })
-    const write = tracedEgress((events) => deps.state.transact((tx) => deps.append(tx, events)))
-    const egress = createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
-    return { id, stage: wish.stage, sandbox, egress }
+    return { id, stage, sandbox, egress: egressOf(deps, sandbox) }
   } catch (error) {
     // One that cannot be removed keeps its row, by which it is found later.
     const isGone = await (sandbox?.close() ?? Promise.resolve()).then(
@@ -90,6 +88,12 @@ async function openAs<Kind extends Sandbox>(
     if (isGone) removeSandbox(deps.state.db, id)
     throw error
   }
+}
+
+/** The way out of an open sandbox. */
+export function egressOf(deps: RunSandboxesDeps, sandbox: Sandbox): SandboxEgress {
+  const write = tracedEgress((events) => deps.state.transact((tx) => deps.append(tx, events)))
+  return createSandboxEgress(sandbox, { gateway: deps.gateway, side: deps.side, write })
 }
 
 async function openCold(

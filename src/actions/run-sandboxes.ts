@@ -22,8 +22,7 @@ import type {
   SandboxSpec,
 } from '../sandbox/index.ts'
 import type { Db, State } from '../state/index.ts'
-import { confine, type Open, openFresh, openOne } from './open-run-sandbox.ts'
-import { createSandboxEgress } from './sandbox-egress.ts'
+import { confine, egressOf, type Open, openFresh, openOne } from './open-run-sandbox.ts'
 import { tellRemoved } from './tell-sandbox.ts'
 
 export interface RunSandboxesDeps {
@@ -83,17 +82,10 @@ export function createRunSandboxes(deps: RunSandboxesDeps): RunSandboxes {
   const open = new Map<string, Promise<Open>>()
   const owned = new Map<string, Promise<Open<InteractiveSandbox>>>()
   let { early } = deps
-  const write = (events: readonly NewEvent[]) =>
-    deps.state.transact((tx) => deps.append(tx, events))
   if (deps.reattached !== undefined) {
     const { digest, stage, sandbox } = deps.reattached
-    const egress = createSandboxEgress(sandbox, {
-      gateway: deps.gateway,
-      side: deps.side,
-      write,
-    })
     const id = SandboxId.parse(sandbox.id)
-    open.set(digest, Promise.resolve({ id, stage, sandbox, egress }))
+    open.set(digest, Promise.resolve({ id, stage, sandbox, egress: egressOf(deps, sandbox) }))
   }
   /** Handed out once, and only for what it was made for. */
   const takeEarly = (digest: string) => {

@@ -243,6 +243,6 @@ function openSandboxes(deps: EnvironmentDeps, opened: Opened): RunSandboxes {
         workspace: access,
         git,
       }),
-    measure: (signal) => slotUsage(workspace.slotDir, { limits: SNAPSHOT_LIMITS, signal }),
+    measure: (signal) => slotUsage(workspace.slotDir, signal),
   })
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { compileConfinement, confinementDigest, stageMode } from '../policy/index.ts'
 import type { NewId, RunId } from '../schema/index.ts'
 import type { Sandbox, Sandboxes } from '../sandbox/index.ts'
-import { SNAPSHOT_LIMITS, slotUsage, type SlotLayout, type Workspaces } from '../workspace/index.ts'
+import { slotUsage, type SlotLayout, type Workspaces } from '../workspace/index.ts'
 import { forgetAhead, noteAhead } from './ahead-note.ts'
 import type { FrozenRun } from './frozen-run.ts'
 
@@ -74,10 +74,7 @@ export function startAhead(
       roots: [slotDir],
       readOnlyRoots: layout.objectDirs,
       slot: slotDir,
-      measure:
-        workspace === 'read_write'
-          ? (signal) => slotUsage(slotDir, { limits: SNAPSHOT_LIMITS, signal })
-          : undefined,
+      measure: workspace === 'read_write' ? (signal) => slotUsage(slotDir, signal) : undefined,
       acceptDegraded: begun.acceptDegraded,
       meanwhile: () => {},
     },

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createRunTree, NO_PROJECT, planProject } from '../actions/index.ts'
 import { type NewEvent, OpenExecError, type Run } from '../schema/index.ts'
 import { type Db, listSandboxes, readEventsOfType, removeSandbox } from '../state/index.ts'
-import { slotUsage, SNAPSHOT_LIMITS } from '../workspace/index.ts'
+import { slotUsage } from '../workspace/index.ts'
 import { type CutAttempt, findCutAttempt } from './cut-attempt.ts'
 import type { Environment } from './engine.ts'
 import { assemble, type EnvironmentDeps } from './environment.ts'
@@ -62,7 +62,7 @@ async function reopen(
       commands: commands.flatMap(({ channel, result }) => (result === undefined ? [channel] : [])),
       limits: frozen.policy.limits,
       slot: slotDir,
-      measure: (look) => slotUsage(slotDir, { limits: SNAPSHOT_LIMITS, signal: look }),
+      measure: (look) => slotUsage(slotDir, look),
     },
     { signal },
   )

@@ -2,11 +2,11 @@
  * Requests that nobody answered in time end their runs, at the time they say and by themselves: when
  * a process opens the state, and on a timer in one that lives long.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { endIdleRun } from '../blueprint/index.ts'
 import type { Log, RunId } from '../schema/index.ts'
 import { type Approval, type Db, getRun, listApprovals, listRuns } from '../state/index.ts'
 import type { RuntimeDeps } from './create-runtime.ts'
+import { keepDoing } from './keep-doing.ts'
 import type { Runtime } from './runtime.ts'
 
 const RUNS_MAX = 1_000_000
@@ -54,17 +54,9 @@ export async function keepDeadlines(
   { expire }: Pick<Runtime, 'expire'>,
   { log, signal, now }: { log: Log; signal: AbortSignal; now(): number },
 ): Promise<void> {
-  while (!signal.aborted) {
-    let next: number | undefined
-    try {
-      next = expire()
-    } catch (error) {
-      const why = error instanceof Error ? error.message : 'failed'
-      if (!signal.aborted) log.warn(`Cannot look for expired approvals: ${why}`)
-    }
-    const ms =
-      next === undefined ? LOOK_MS : Math.min(LOOK_MS, Math.max(0, next - now()) + AFTER_MS)
-    // Nothing but the wait hears of the abort, and it says no more than the loop sees.
-    await delay(ms, undefined, { signal, ref: false }).catch(() => {})
-  }
+  const rounds = { action: 'look for expired approvals', restMs: LOOK_MS, log, signal }
+  await keepDoing(rounds, async () => {
+    const next = expire()
+    return next === undefined ? LOOK_MS : Math.min(LOOK_MS, Math.max(0, next - now()) + AFTER_MS)
+  })
 }

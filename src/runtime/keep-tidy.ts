@@ -3,9 +3,9 @@
  * wait in vain: at its start, and then on a timer. One round at a time; a round that fails is told
  * and tried again.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../schema/index.ts'
 import type { Sandboxes } from '../sandbox/index.ts'
+import { keepDoing } from './keep-doing.ts'
 import type { Runtime } from './runtime.ts'
 
 const INTERVAL_MS = 60_000
@@ -21,12 +21,11 @@ export async function keepTidy(
   },
 ): Promise<void> {
   const { sandboxes, log, signal, intervalMs = INTERVAL_MS } = given
-  while (!signal.aborted) {
+  await keepDoing({ action: 'tidy up', restMs: intervalMs, log, signal }, async () => {
     const ends = await Promise.allSettled([recover({ signal }), sandboxes.tidy()])
     for (const end of ends)
       if (end.status === 'rejected' && !signal.aborted)
         log.warn(`Cannot tidy up: ${end.reason instanceof Error ? end.reason.message : 'failed'}`)
-    // Nothing but the wait hears of the abort, and it says no more than the loop sees.
-    await delay(intervalMs, undefined, { signal, ref: false }).catch(() => {})
-  }
+    return intervalMs
+  })
 }

@@ -6,15 +6,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type Docker from 'dockerode'
 import { z } from 'zod'
-import { OpenExecError } from '../schema/index.ts'
 import type { Engine } from './connect.ts'
 import { engineCall } from './engine-call.ts'
 import { engineGet } from './engine-get.ts'
 import { resolveImage } from './images.ts'
+import { exitOfProbe, probeCall, refusedProbe } from './probe-container.ts'
 import { probeLoopMount } from './probe-loop-mount.ts'
-import { removeContainer } from './start.ts'
 
 export interface Probed {
   has: 'yes' | 'no' | 'unknown'
@@ -97,16 +95,14 @@ interface VolumeProbe {
 
 async function inVolume(
   engine: Engine,
-  { labels, signal }: ProbeOptions,
+  options: ProbeOptions,
   probe: VolumeProbe,
 ): Promise<Probed> {
+  const { labels, signal } = options
   const name = `openexec-probe-${randomBytes(8).toString('hex')}`
-  const call = (action: string) =>
-    ({ action, missing: 'engine_failed', timeoutMs: CALL_TIMEOUT_MS, signal }) as const
-  let container: Docker.Container | undefined
   try {
     const { id: image } = await resolveImage(engine.docker, 'base', signal)
-    await engineCall(call('create a probe volume'), (abortSignal) =>
+    await engineCall(probeCall('create a probe volume', signal), (abortSignal) =>
       engine.docker.createVolume({
         Name: name,
         Driver: 'local',
@@ -115,63 +111,22 @@ async function inVolume(
         abortSignal,
       }),
     )
-    container = await engineCall(call('create a probe container'), (abortSignal) =>
-      engine.docker.createContainer({
-        ...probeContainer(name, image, probe.script),
-        Labels: { ...labels },
-        abortSignal,
-      }),
+    // The volume has the name of the container.
+    const mount = { Type: 'volume', Source: name, ReadOnly: false } as const
+    const { script } = probe
+    return probe.judge(
+      await exitOfProbe(engine, options, { name, image, script, user: '0:0', mount }),
     )
-    const started = container
-    await engineCall(call('start a probe container'), (abortSignal) =>
-      started.start({ abortSignal }),
-    )
-    const { StatusCode } = Exit.parse(
-      await engineCall(call('wait for a probe container'), (abortSignal) =>
-        started.wait({ abortSignal }),
-      ),
-    )
-    return probe.judge(StatusCode)
   } catch (error) {
     signal.throwIfAborted()
-    return refused(error)
+    return refusedProbe(error)
   } finally {
     // What is left when the engine goes away meanwhile has labels, and the reaper finds it.
-    if (container !== undefined) await removeContainer(engine, container.id).catch(() => {})
     await engine.docker
       .getVolume(name)
       .remove()
       .catch(() => {})
   }
-}
-
-/** The volume has the name of the container. */
-function probeContainer(name: string, image: string, script: string) {
-  return {
-    name,
-    Image: image,
-    Entrypoint: ['/bin/sh', '-c', script],
-    Cmd: [],
-    User: '0:0',
-    HostConfig: {
-      NetworkMode: 'none',
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges:true'],
-      ReadonlyRootfs: true,
-      LogConfig: { Type: 'none', Config: {} },
-      Mounts: [{ Type: 'volume' as const, Source: name, Target: '/probe' }],
-    },
-  }
-}
-
-const Exit = z.object({ StatusCode: z.number() })
-
-function refused(error: unknown): Probed {
-  if (!(error instanceof OpenExecError)) throw error
-  const { cause } = error
-  const said = cause instanceof Error ? cause.message : error.message
-  const has = error.code === 'image_not_found' ? 'unknown' : 'no'
-  return { has, evidence: said.replaceAll(/\s+/g, ' ').slice(0, 200) }
 }
 
 const Info = z.object({ Driver: z.string().nullish() })

@@ -138,8 +138,8 @@ async function bring(
   { quarantine, url, env, wanted, isNamed }: Bringing,
 ): Promise<FetchedSource> {
   const { gitDir, place, adopt } = quarantine
-  const [known, packed] = [kept.gitDir, gitDir].map((each) => path.join(each, 'packed-refs'))
-  if (known === undefined || packed === undefined) throw new Error('Cannot happen')
+  const known = path.join(kept.gitDir, 'packed-refs')
+  const packed = path.join(gitDir, 'packed-refs')
   if (fs.existsSync(known)) fs.copyFileSync(known, packed)
   const specs = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*']
   if (!isNamed) specs.push(`+${wanted}:${WANTED_REF}`)
