@@ -24,7 +24,6 @@ const TIMEOUT_MS = 300_000
 const never = new AbortController().signal
 
 export interface EgressBench {
-  peer: string
   /** Seconds and bytes of each request, one after the other, each on a connection of its own. */
   door(path: string, count: number): Promise<Fetched[]>
   proxy(path: string, count: number): Promise<Fetched[]>
@@ -60,7 +59,6 @@ export async function openEgressBench(): Promise<EgressBench> {
   const inPlain = async (path: string, count: number, through: string | undefined) =>
     readFetched(await execIn(plain, curl(local, { path, count, proxy: through })))
   return {
-    peer: proxy.name,
     door: inSandbox(sandbox),
     proxy: (path, count) => inPlain(path, count, `http://127.0.0.1:${proxy.port}`),
     direct: (path, count) => inPlain(path, count, undefined),
@@ -167,5 +165,5 @@ async function startOrigin(): Promise<{ origin: Origin; https: number }> {
   const file = fileURLToPath(new URL('egress-origin.ts', import.meta.url))
   const origin = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = await once(createInterface({ input: origin.stdout }), 'line')
-  return { origin, https: Number(String(line).split(' ')[0]) }
+  return { origin, https: Number(line) }
 }

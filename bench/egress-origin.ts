@@ -3,7 +3,7 @@
  * gateway. Prints its ports once it listens: `HTTPS HTTP`. Ends with its standard input.
  */
 import { once } from 'node:events'
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createAuthority } from '../src/sandbox/egress/certificate-authority.ts'
@@ -29,8 +29,7 @@ const validity = { now: Date.now(), validMs: 86_400_000 }
 const authority = createAuthority('bench', { ...validity, names: [] })
 const { key, certificate } = authority.issue('bench.test', validity)
 const https = await listening(createHttpsServer({ key, cert: certificate }, answer))
-const http = await listening(createHttpServer(answer))
-console.log(`${https} ${http}`)
+console.log(https)
 process.stdin.resume().once('end', () => process.exit(0))
 
 async function listening(server: Server): Promise<number> {

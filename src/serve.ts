@@ -76,15 +76,15 @@ const STREAMS_MAX = 2_000
  * database is damaged, and as `openApp()` does.
  */
 export async function openServer(options: ServeOptions): Promise<Serving> {
-  const { config, stateDir, log, pool, internet } = options
-  const given = { config, stateDir, cwd: '/', log, pool }
-  const program = openProgram({ ...given, ...(internet && { internet }) })
+  const { config, stateDir, log, pool } = options
+  const internet = options.internet ?? machineInternet(config.certificates)
+  const program = openProgram({ config, stateDir, cwd: '/', log, pool, internet })
   const { opened } = program
   if (opened === undefined) throw new Error('Cannot serve without a state directory')
   try {
     const lock = lockServer(opened.root)
     try {
-      return await serve(options, program, opened, () => lock[Symbol.dispose]())
+      return await serve({ ...options, internet }, program, opened, () => lock[Symbol.dispose]())
     } catch (error) {
       lock[Symbol.dispose]()
       throw error
@@ -96,7 +96,7 @@ export async function openServer(options: ServeOptions): Promise<Serving> {
 }
 
 async function serve(
-  options: ServeOptions,
+  options: ServeOptions & { internet: Internet },
   program: Program,
   opened: OpenedRuntime,
   unlock: () => void,
@@ -108,10 +108,7 @@ async function serve(
   const onEnd = (figures: RunFigures) => ended.tell(figures)
   const service = startService(options, opened, { signal: stop.signal, onEnd })
   const tokenFile = firstTokenFile(opened.root, opened.tokens)
-  const background = startBackground(
-    { opened, service },
-    { ...options, internet: options.internet ?? machineInternet(options.config.certificates) },
-  )
+  const background = startBackground({ opened, service }, options)
   const parts = { program, opened, service, background, ended }
   const server = await startListening(options, parts).catch(async (error: unknown) => {
     await background.stop()

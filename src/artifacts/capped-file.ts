@@ -39,7 +39,7 @@ export async function openCappedFile(
   if (isWhole) await tail.read((piece) => void hash.update(piece))
   return {
     append: async (piece) => {
-      hash.update(piece)
+      if (isWhole) hash.update(piece)
       const start = piece.subarray(0, Math.max(0, caps.head - bytes))
       await writeAll(main, start, bytes)
       bytes += start.length

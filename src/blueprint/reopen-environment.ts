@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { createRunTree, NO_PROJECT, planProject } from '../actions/index.ts'
+import { seenNames } from '../policy/index.ts'
 import { type NewEvent, OpenExecError, type Run } from '../schema/index.ts'
 import { type Db, listSandboxes, readEventsOfType, removeSandbox } from '../state/index.ts'
 import { slotUsage } from '../workspace/index.ts'
@@ -50,9 +51,9 @@ async function reopen(
 ): Promise<Environment> {
   const { workspaces, state } = deps
   const { step, commands, kept } = cut
-  const side = await openRunSide(deps, { run, frozen }, signal)
   // What runs trusts the authority of the process that died, and this one cannot be it.
-  if (side.authority !== undefined) throw notAgain()
+  if (seenNames(frozen.policy).length > 0) throw notAgain()
+  const side = await openRunSide(deps, { run, frozen }, signal)
   const workspace = workspaces.open(slotDir)
   const source = await openSource(workspaces, run, signal)
   await removeOthers(deps, run, { kept: kept.session.id, signal })

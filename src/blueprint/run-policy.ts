@@ -1,7 +1,7 @@
 /** The policy of a run: whose it is, what the machine adds, and whether its secrets can be had. */
 import { join } from 'node:path'
 import { expandPresets, expandSecrets, overridePolicy, type Policy } from '../policy/index.ts'
-import { DEFAULT_TENANT, type RunRequest } from '../schema/index.ts'
+import type { RunRequest } from '../schema/index.ts'
 import type { Source } from '../workspace/index.ts'
 import { committedPolicy, POLICY_FILE, policyFrom } from './policy-file.ts'
 import type { PrepareDeps } from './prepare-run.ts'
@@ -57,7 +57,6 @@ function withSecrets(
   return expandSecrets(policy, {
     declared,
     tenant,
-    isOperator: tenant === DEFAULT_TENANT,
     declaredOnly,
   })
 }
@@ -68,6 +67,6 @@ export async function refuseSecrets(
   { request, policy }: { request: RunRequest; policy: Policy },
   signal: AbortSignal,
 ): Promise<void> {
-  const reader = { sources, tenant, isOperator: tenant === DEFAULT_TENANT }
+  const reader = { sources, tenant }
   refuseValues(request, await secretValues(policy, reader, { which: 'without_commands', signal }))
 }

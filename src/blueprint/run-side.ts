@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import type { RunRedactors } from '../events/index.ts'
 import { seenNames } from '../policy/index.ts'
 import { createRunAuthority, type HeldSecret, type RunSide } from '../sandbox/index.ts'
-import { DEFAULT_TENANT, type Run } from '../schema/index.ts'
+import type { Run } from '../schema/index.ts'
 import type { FrozenRun } from './frozen-run.ts'
 import { type SecretSources, secretValues } from './secret-values.ts'
 
@@ -24,7 +24,7 @@ export async function openRunSide(
   signal: AbortSignal,
 ): Promise<RunSide> {
   const { id, tenant } = run
-  const reader = { sources, tenant, isOperator: tenant === DEFAULT_TENANT }
+  const reader = { sources, tenant }
   const values = await secretValues(policy, reader, { which: 'all', signal })
   redactors.keep(id, values)
   const secrets = values.map(({ name, value }): HeldSecret => ({

@@ -22,7 +22,6 @@ const declared: OperatorSecret[] = [
 ]
 const reader: SecretReader = {
   tenant: 'acme',
-  isOperator: false,
   sources: {
     variable: (name) =>
       ({ TOKEN: 'value-of-a-variable', SHORT: 'abc', LINES: 'one-line\ntwo-lines' })[name],

@@ -28,7 +28,7 @@ export interface SecretValue {
   value: string
 }
 
-export type SecretReader = Pick<SecretGrant, 'tenant' | 'isOperator'> & { sources: SecretSources }
+export type SecretReader = Pick<SecretGrant, 'tenant'> & { sources: SecretSources }
 
 type Source = Pick<SecretBinding, 'name' | 'source'> & { from: string }
 

@@ -5,7 +5,7 @@
  */
 import type { SecretBinding } from '../schema/index.ts'
 import { evaluate } from './evaluate.ts'
-import { type HostPattern, matchesHost, parseHostPattern } from './host-pattern.ts'
+import { matchesHost, patternOf } from './host-pattern.ts'
 import type { NetworkList, Permission } from './network.ts'
 import type { Policy } from './policy.ts'
 
@@ -54,9 +54,4 @@ function mayUse({ policy, mode, stage }: NetworkList, name: string): boolean {
     subject: 'egress',
   })
   return decision === 'allow'
-}
-
-function patternOf(text: string): HostPattern[] {
-  const parsed = parseHostPattern(text)
-  return parsed.ok ? [parsed.pattern] : []
 }

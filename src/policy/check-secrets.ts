@@ -1,7 +1,7 @@
 import type { OperatorSecret, PolicyFile, SecretEntry } from '../schema/index.ts'
 import { secretHeader } from './bound-secrets.ts'
 import { checkHosts, type Complaint } from './complaint.ts'
-import { type HostPattern, parseHostPattern, permitsAll } from './host-pattern.ts'
+import { type HostPattern, patternOf, permitsAll } from './host-pattern.ts'
 
 /** A header's name after RFC 9110. */
 const HEADER = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
@@ -158,9 +158,4 @@ function overlaps(one: HostPattern, other: HostPattern): boolean {
   const [a, b] = [one, other].map((each): HostPattern => ({ ...each, port: undefined }))
   if (a === undefined || b === undefined) return false
   return permitsAll(a, b) || permitsAll(b, a)
-}
-
-function patternOf(text: string): HostPattern[] {
-  const parsed = parseHostPattern(text)
-  return parsed.ok ? [parsed.pattern] : []
 }

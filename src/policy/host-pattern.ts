@@ -15,6 +15,20 @@ export interface HostPattern {
 
 export type HostPatternResult = { ok: true; pattern: HostPattern } | { ok: false; problem: string }
 
+/** The pattern that a text is, in a list; an empty one where it is none. */
+export function patternOf(text: string): HostPattern[] {
+  const known = PATTERNS.get(text)
+  if (known !== undefined) return [known]
+  const parsed = parseHostPattern(text)
+  if (!parsed.ok) return []
+  if (PATTERNS.size < PATTERNS_MAX) PATTERNS.set(text, parsed.pattern)
+  return [parsed.pattern]
+}
+
+/** Patterns of policies, read once; they never change their meaning. */
+const PATTERNS = new Map<string, HostPattern>()
+const PATTERNS_MAX = 10_000
+
 /** Reads a pattern, or says what is wrong with it. */
 export function parseHostPattern(text: string): HostPatternResult {
   const split = splitPort(text)

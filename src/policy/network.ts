@@ -8,7 +8,7 @@ import { inBlock } from './address.ts'
 import { allowedHosts } from './allowed-hosts.ts'
 import { evaluate } from './evaluate.ts'
 import { canonicalHost, type Host } from './host.ts'
-import { type HostPattern, matchesHost, parseHostPattern } from './host-pattern.ts'
+import { type HostPattern, matchesHost, patternOf } from './host-pattern.ts'
 import { stageNetwork } from './narrow.ts'
 import type { NetworkRule, Policy } from './policy.ts'
 import { matchesUrlPath } from './url-path.ts'
@@ -169,19 +169,6 @@ function entriesFor(
       .map((pattern) => ({ rule, pattern })),
   )
 }
-
-function patternOf(text: string): HostPattern[] {
-  const known = PATTERNS.get(text)
-  if (known !== undefined) return [known]
-  const parsed = parseHostPattern(text)
-  if (!parsed.ok) return []
-  if (PATTERNS.size < PATTERNS_MAX) PATTERNS.set(text, parsed.pattern)
-  return [parsed.pattern]
-}
-
-/** Patterns of policies, read once; they never change their meaning. */
-const PATTERNS = new Map<string, HostPattern>()
-const PATTERNS_MAX = 10_000
 
 function deny({ host, port }: NetworkTarget, rule: string, reason: string): Denial {
   return { allow: false, host: shownHost(host), port, rule, reason, remedy: '' }

@@ -10,8 +10,8 @@ const declared: OperatorSecret[] = [
   { name: 'FOR_ALL', from: 'env', hosts: ['a.test'], as, tenants: ['*'] },
   { name: 'BROKEN', from: 'file', hosts: ['10.0.0.1'], as, tenants: ['*'] },
 ]
-const acme: SecretGrant = { declared, tenant: 'acme', isOperator: false, declaredOnly: true }
-const operator: SecretGrant = { ...acme, tenant: 'default', isOperator: true }
+const acme: SecretGrant = { declared, tenant: 'acme', declaredOnly: true }
+const operator: SecretGrant = { ...acme, tenant: 'default' }
 
 function bound(name: string, grant: SecretGrant): object[] {
   const text = `version: 1\nsecrets: [{ name: ${name}, from: operator }]\n`

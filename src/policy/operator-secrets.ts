@@ -3,7 +3,12 @@
  * and commands of the machine; a request that came over the network names only what the operator
  * declared for its tenant.
  */
-import { OpenExecError, type OperatorSecret, type SecretBinding } from '../schema/index.ts'
+import {
+  DEFAULT_TENANT,
+  OpenExecError,
+  type OperatorSecret,
+  type SecretBinding,
+} from '../schema/index.ts'
 import { checkOperatorSecret } from './check-secrets.ts'
 import type { Policy } from './policy.ts'
 
@@ -11,8 +16,6 @@ export interface SecretGrant {
   /** `secrets:` of the operator's configuration. */
   declared: readonly OperatorSecret[]
   tenant: string
-  /** Whether that tenant is the operator. */
-  isOperator: boolean
   /** Refuses everything that is not declared. */
   declaredOnly: boolean
 }
@@ -37,12 +40,13 @@ export function expandSecrets(policy: Policy, grant: SecretGrant): Policy {
 /** The declaration a tenant may use; one for others is as good as none. Throws `policy_denied`. */
 export function declaredSecret(
   name: string,
-  { declared, tenant, isOperator }: Omit<SecretGrant, 'declaredOnly'>,
+  { declared, tenant }: Omit<SecretGrant, 'declaredOnly'>,
 ): OperatorSecret {
   const found = declared.find((secret) => {
     const { tenants } = secret
     if (secret.name !== name) return false
-    return tenants === undefined ? isOperator : tenants.includes(tenant) || tenants.includes('*')
+    if (tenants === undefined) return tenant === DEFAULT_TENANT
+    return tenants.includes(tenant) || tenants.includes('*')
   })
   if (found !== undefined) return usable(found)
   throw new OpenExecError(

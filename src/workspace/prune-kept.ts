@@ -6,7 +6,6 @@ import { barePlace } from './git-environment.ts'
 import { type GitCaller, gitTry } from './git.ts'
 import { HELD_DIRECTORY, type KeptSource, keptUsedAt, listKept } from './kept-source.ts'
 import { storeDirectory } from './object-store.ts'
-import { sweepQuarantines } from './quarantine.ts'
 import { removeTree } from './remove-tree.ts'
 
 /** What runs refer to; asked for each repository anew. */
@@ -25,11 +24,6 @@ export async function pruneKept(
 ): Promise<string[]> {
   const removed: string[] = []
   for (const kept of listKept(stateDir)) {
-    try {
-      sweepQuarantines(kept)
-    } catch {
-      // A git that outlives the process that started it may still write there; the next time it is gone.
-    }
     const { roots, commits } = inUse()
     if (!roots.has(kept.root) && now - keptUsedAt(kept) > YOUNG_MS) {
       await removeKept(stateDir, kept)

@@ -52,22 +52,21 @@ function claimPlace(kept: KeptSource): { gitDir: string; unlock(): void } {
 }
 
 /** Those whose process is gone. */
-export function sweepQuarantines({ gitDir }: KeptSource): string[] {
+export function sweepQuarantines({ gitDir }: KeptSource): void {
   const names = fs.existsSync(gitDir) ? fs.readdirSync(gitDir) : []
   const found = names
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => path.join(gitDir, name.replace(/\.lock(?:-journal)?$/, '')))
-  return [...new Set(found)].filter((directory) => {
+  for (const directory of new Set(found)) {
     const unlock = tryProcessLock(`${directory}.lock`)
-    if (unlock === undefined) return false
+    if (unlock === undefined) continue
     try {
       fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
     } finally {
       unlock()
     }
     fs.rmSync(`${directory}.lock`, { force: true })
-    return true
-  })
+  }
 }
 
 /** The index comes last: a pack counts from then on. */

@@ -146,14 +146,15 @@ async function decide(
   { id, approval, approve, options }: Decided,
 ): Promise<void> {
   const { reason, edit: from, json } = options
-  const known = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
-  const edit =
-    from === undefined
-      ? undefined
-      : await readEdit({ io, client, editor: config.editor, from }, { id: known.id, approval })
+  const edited = async (wanted: string | true) => {
+    const known = await bodyOf(client.v1.runs[':id'].$get({ param: { id } }))
+    const source = { io, client, editor: config.editor, from: wanted }
+    return await readEdit(source, { id: known.id, approval })
+  }
+  const edit = from === undefined ? undefined : await edited(from)
   const run = await bodyOf(
     client.v1.runs[':id'].decide.$post({
-      param: { id: known.id },
+      param: { id },
       json: {
         approve,
         ...(approval !== undefined && { approval }),

@@ -103,8 +103,8 @@ async function applied(
 ): Promise<DiffStat> {
   const { client } = connection
   const param = { id: run.id }
-  const { diff } = await bodyOf(client.v1.runs[':id'].result.$get({ param }))
   const taken = await takeHome(context, connection, run, async (checkout, { from, to }) => {
+    const { diff } = await bodyOf(client.v1.runs[':id'].result.$get({ param }))
     if (from !== to) await checkout.apply({ from, to })
     return diff
   })

@@ -16,6 +16,7 @@ import {
   using,
   withStateOptions,
 } from '../command-context.ts'
+import { blueprintName } from '../option-values.ts'
 import { requestFor } from '../repository-for.ts'
 import { printJson } from '../print.ts'
 
@@ -187,11 +188,6 @@ function cassetteOf(cwd: string, options: RunOptions): RunRequest['cassette'] {
       { hint: 'A script is a model of its own' },
     )
   return cassette === undefined ? undefined : { file: resolve(cwd, cassette), mode: cassetteMode }
-}
-
-/** Names stay names; what looks like a path is one, seen from here. */
-function blueprintName(cwd: string, text: string): string {
-  return /[/\\]|\.ya?ml$/.test(text) ? resolve(cwd, text) : text
 }
 
 /** Bytes of one `--input name=@FILE`. */

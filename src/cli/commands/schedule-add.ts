@@ -3,7 +3,6 @@ import { type Command, Option } from 'commander'
 import { resolve } from 'node:path'
 import {
   type CreateRun,
-  Duration,
   OpenExecError,
   RunRequest,
   SandboxMode,
@@ -17,6 +16,7 @@ import {
   using,
   withStateOptions,
 } from '../command-context.ts'
+import { blueprintName, durationOf } from '../option-values.ts'
 import { overWire } from '../over-wire.ts'
 import { printJson } from '../print.ts'
 import { momentOf, scheduleName } from '../schedule-words.ts'
@@ -90,10 +90,8 @@ async function runOf(
       'bad_request',
       'Cannot schedule nothing: expected --blueprint or -- and a command',
     )
-  const isFile = blueprint !== undefined && /[/\\]|\.ya?ml$/.test(blueprint)
   const request = RunRequest.parse({
-    blueprint:
-      blueprint === undefined ? 'command' : isFile ? resolve(io.cwd, blueprint) : blueprint,
+    blueprint: blueprint === undefined ? 'command' : blueprintName(io.cwd, blueprint),
     task: options.task ?? '',
     repo: repo ?? resolve(io.cwd, options.repo ?? '.'),
     ref: options.ref,
@@ -103,7 +101,7 @@ async function runOf(
     image: options.image,
     policyFile: policy === undefined ? undefined : resolve(io.cwd, policy),
     sandbox: options.sandbox,
-    timeoutMs: options.timeout === undefined ? undefined : timeoutOf(options.timeout),
+    timeoutMs: options.timeout === undefined ? undefined : durationOf('--timeout', options.timeout),
     acceptDegraded: false,
     interactive: false,
   })
@@ -111,10 +109,4 @@ async function runOf(
   const { repo: named } = request
   const place = looksLikeUrl(named) ? { url: named, ...at } : { path: named, ...at }
   return await overWire(io, request, place)
-}
-
-function timeoutOf(text: string): number {
-  const parsed = Duration.safeParse(text)
-  if (parsed.success) return parsed.data
-  throw new OpenExecError('bad_request', `Cannot use --timeout "${text}": expected a duration`)
 }

@@ -1,8 +1,9 @@
 /** token, login, backup, wait: what belongs to a server and to runs that others execute. */
 import type { Command } from 'commander'
 import { resolve } from 'node:path'
-import { Duration, OpenExecError, Scope, type Token } from '../../schema/index.ts'
+import { OpenExecError, Scope, type Token } from '../../schema/index.ts'
 import { bodyOf, createRemoteClient } from '../client.ts'
+import { durationOf } from '../option-values.ts'
 import {
   type CommandContext,
   READ,
@@ -200,12 +201,6 @@ function registerWait(program: Command, context: CommandContext): void {
         for (const line of outcomeLines(io, result)) io.out(line)
       }),
     )
-}
-
-function durationOf(name: string, text: string): number {
-  const parsed = Duration.safeParse(text)
-  if (parsed.success) return parsed.data
-  throw new OpenExecError('bad_request', `Cannot use ${name} "${text}": expected a duration`)
 }
 
 function collect(value: string, previous: string[] | undefined): string[] {

@@ -76,6 +76,9 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     going.add(work)
     void work.finally(() => going.delete(work)).catch(() => {})
   }
+  const idle = async () => {
+    while (going.size > 0) await Promise.allSettled(going)
+  }
   // What a server before this one had claimed and not started.
   for (const { tick, outcome, schedule } of listOpenTicks(state.db))
     if (outcome === 'claimed') {
@@ -88,13 +91,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       if (stop.signal.aborted) return
       for (const due of [...claimDue(deps, note), ...claimWaiting(deps)]) fire(due)
     },
-    idle: async () => {
-      while (going.size > 0) await Promise.allSettled(going)
-    },
+    idle,
     counts: () => ({ ...counts }),
     stop: async () => {
       stop.abort()
-      while (going.size > 0) await Promise.allSettled(going)
+      await idle()
     },
   }
 }
@@ -138,15 +139,14 @@ function outcomeOf(
   { tick, schedule }: Due,
 ): 'claimed' | 'missed' | 'overlapped' | 'waiting' {
   if (!isOnTime(deps, tick) && schedule.missed === 'skip') return 'missed'
-  const open = listOpenTicks(tx).some(({ tick: { scheduleId } }) => scheduleId === schedule.id)
-  if (!open && !isRunning(tx, schedule)) return 'claimed'
-  return schedule.overlap === 'queue' && !hasWaiting(tx, schedule) ? 'waiting' : 'overlapped'
+  const open = openTicksOf(tx, schedule)
+  if (open.length === 0 && !isRunning(tx, schedule)) return 'claimed'
+  const isQueued = open.some(({ outcome }) => outcome === 'waiting')
+  return schedule.overlap === 'queue' && !isQueued ? 'waiting' : 'overlapped'
 }
 
-function hasWaiting(tx: Db, { id }: Schedule): boolean {
-  return listOpenTicks(tx).some(
-    ({ tick, outcome }) => tick.scheduleId === id && outcome === 'waiting',
-  )
+function openTicksOf(tx: Db, { id }: Schedule) {
+  return listOpenTicks(tx).filter(({ tick: { scheduleId } }) => scheduleId === id)
 }
 
 function isRunning(tx: Db, { id }: Schedule): boolean {
@@ -160,7 +160,7 @@ function claimWaiting({ state, now }: SchedulerDeps): Due[] {
   const waiting = listOpenTicks(state.db).filter(({ outcome }) => outcome === 'waiting')
   return waiting.filter(({ tick, schedule }) =>
     state.transact((tx) => {
-      const open = listOpenTicks(tx).filter(({ tick: each }) => each.scheduleId === schedule.id)
+      const open = openTicksOf(tx, schedule)
       if (open.some(({ outcome }) => outcome === 'claimed') || isRunning(tx, schedule)) return false
       const change = { from: 'waiting', to: 'claimed', detail: undefined, now: now() } as const
       return schedule.pausedAt === undefined && changeTick(tx, tick, change)
