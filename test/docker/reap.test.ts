@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, expect } from 'vitest'
 import { writeLabels, type SandboxLabels } from '../../src/sandbox/labels.ts'
 import { processOwner } from '../../src/sandbox/process-owner.ts'
@@ -8,6 +11,10 @@ import { containersOf, run, sandboxBench, testConfinement } from '../helpers/san
 
 const INSTANCE = 'test-reap'
 expectNoLeftovers(INSTANCE)
+
+/** Directories of processes that are killed, which cannot remove them. */
+const room = mkdtempSync(join(tmpdir(), 'openexec-reap-test-'))
+afterAll(() => rmSync(room, { recursive: true }))
 
 const bench = sandboxBench(INSTANCE, async () => testEngine())
 afterAll(() => bench.closeAll())
@@ -21,6 +28,7 @@ const reap = async (isLive: (labels: SandboxLabels) => boolean = () => false) =>
 async function orchestrator(): Promise<{ child: ChildProcess; sandbox: string }> {
   const program = 'test/fixtures/programs/open-and-hang.ts'
   const child = spawn(process.execPath, [program, INSTANCE], {
+    env: { ...process.env, TMPDIR: room },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let said = ''
